@@ -1,0 +1,79 @@
+"""Small files, FIFOs and directories: the ground's door to the file system. Nothing here blocks."""
+
+from __future__ import annotations
+
+import os
+
+from initfs import say
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+KNOB_SIZE = 4096  # a knob is one short line; what is longer is not read
+
+
+def read(path: str, *, at: int | None = None, size: int = KNOB_SIZE) -> bytes | None:
+    """The first SIZE bytes of a file, or None when there is none. O_NONBLOCK: a FIFO in its place must not hang us."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=at)
+    except FileNotFoundError:
+        return None
+    try:
+        return os.read(fd, size)
+    finally:
+        os.close(fd)
+
+
+def write(path: str, content: bytes, *, at: int | None = None, mode: int = 0o644) -> None:
+    """Replace a file atomically: write PATH.new, then rename(2). A half-written file is never seen under its name."""
+    new = path + ".new"
+    fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NONBLOCK, mode, dir_fd=at)
+    try:
+        os.write(fd, content)
+    finally:
+        os.close(fd)
+    os.rename(new, path, src_dir_fd=at, dst_dir_fd=at)
+
+
+def make_fifo(path: str, mode: int, *, at: int | None = None) -> None:
+    """Make a FIFO unless there is one. Whatever else is in its place is an error: somebody put it there."""
+    try:
+        os.mkfifo(path, mode, dir_fd=at)
+    except FileExistsError:
+        if os.stat(path, dir_fd=at).st_mode & 0o170000 != 0o010000:
+            raise
+    else:
+        os.chmod(path, mode, dir_fd=at)  # whatever the umask is
+
+
+def hold_fifo(path: str, *, at: int | None = None) -> int:
+    """A descriptor that reads the FIFO and never sees its end: opened for reading and writing, as fifo(7) allows."""
+    return os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=at)
+
+
+def send(path: str, content: bytes) -> None:
+    """Write CONTENT in one piece to a FIFO that somebody reads. Raises OSError: ENXIO when nobody does."""
+    fd = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        os.write(fd, content)
+    finally:
+        os.close(fd)
+
+
+def remove(path: str, *, at: int | None = None) -> None:
+    """Unlink, and be content when it is gone already."""
+    try:
+        os.unlink(path, dir_fd=at)
+    except FileNotFoundError:
+        return
+
+
+def tried(what: str, act: Callable[[], object]) -> bool:
+    """Act; when the system says no, warn `unable to WHAT` and go on. True when it went well."""
+    try:
+        act()
+    except OSError as error:
+        say.warning(f"unable to {what}: {say.reason(error)}")
+        return False
+    return True

@@ -1,0 +1,44 @@
+"""The one program of many names: `initfs NAME argument...`, or a link called NAME. It imports only what NAME needs."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from initfs import say
+from initfs.programs import PROGRAMS
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the program that argv names and return its exit code."""
+    argv = list(sys.argv if argv is None else argv)
+    argv[0] = os.path.basename(argv[0])
+    if argv[0] not in PROGRAMS:
+        argv = argv[1:]
+    if not argv or argv[0] not in PROGRAMS:
+        say.fatal(f"usage: initfs NAME argument..., where NAME is one of: {' '.join(sorted(PROGRAMS))}")
+        return say.USAGE
+    return run(argv)
+
+
+def run(argv: list[str]) -> int:
+    """Run the program argv[0] in this process; whatever it raises is said in one grammar."""
+    say.program = argv[0]
+    try:
+        module = __import__(PROGRAMS[argv[0]], fromlist=["main"])
+        if "--help" in argv[1:2]:
+            print(f"usage: {module.USAGE}")
+            return say.OK
+        return int(module.main(argv))
+    except say.Fatal as fatal:
+        say.fatal(str(fatal))
+        return fatal.code
+    except OSError as error:
+        say.fatal(f"unable to go on: {say.reason(error)}" + (f": {error.filename}" if error.filename else ""))
+        return say.TEMPORARY
+    except KeyboardInterrupt:
+        return 128 + 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

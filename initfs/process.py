@@ -1,0 +1,84 @@
+"""Processes: started, signalled, reaped, replaced. The tree's only door to them.
+
+`posix_spawn` uses vfork(2) inside glibc, so that starting a child does not copy this process's page tables, and it
+reports a failed exec as an error of the call, not as a child that dies with 127.
+"""
+
+from __future__ import annotations
+
+import os
+
+from initfs import say, signals
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+# Python ignores these two, and an ignored signal is inherited through exec.
+RESTORED = (signals.PIPE, signals.XFSZ)
+
+
+def spawn(
+    path: str,
+    argv: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    descriptors: Sequence[tuple[int, int]] = (),
+    directory: int | None = None,
+    session: bool = True,
+) -> int:
+    """Start PATH with ARGV and return its pid; OSError when it cannot be started.
+
+    DESCRIPTORS are (ours, child's) pairs, dup2'ed in order; everything else of ours is close-on-exec. DIRECTORY is a
+    descriptor to be its working directory: this process moves there for the call, which is safe with one thread only.
+    """
+    actions = [(os.POSIX_SPAWN_DUP2, ours, theirs) for ours, theirs in descriptors]
+    if directory is not None:
+        os.fchdir(directory)
+    return os.posix_spawn(
+        path, argv, environment, file_actions=actions, setsid=session, setsigmask=(), setsigdef=RESTORED
+    )
+
+
+def reap() -> list[tuple[int, int]]:
+    """(pid, wait status) of every child that has ended, ours or an orphan that the kernel gave us; never blocks.
+
+    One SIGCHLD may stand for many deaths, so all are fetched; at most 512 a turn, so that a dying crowd starves nobody.
+    """
+    found = []
+    while len(found) < REAPED_AT_ONCE:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            break
+        if not pid:
+            break
+        found.append((pid, status))
+    return found
+
+
+REAPED_AT_ONCE = 512
+
+
+def kill(pid: int, signum: int) -> None:
+    """Signal one process, or with a negative pid one group. 0, 1, -1 and a process that is gone get nothing."""
+    if pid in (0, 1, -1):
+        say.warning(f"bug: asked to signal {pid}, nothing done")
+        return
+    try:
+        os.kill(pid, signum)
+    except ProcessLookupError:
+        return
+    except OSError as error:
+        say.warning(f"unable to signal {pid}: {say.reason(error)}")
+
+
+def execute(argv: Sequence[str], environment: Mapping[str, str] | None = None) -> say.Fatal:
+    """Replace this process by ARGV, found through PATH; when that fails, the Fatal to raise: 127 not found, 126 not run."""
+    signals.default(*RESTORED)
+    try:
+        os.execvpe(argv[0], argv, os.environ if environment is None else environment)
+    except FileNotFoundError as error:
+        return say.unable(f"run {argv[0]}", error, say.NOT_FOUND)
+    except OSError as error:
+        return say.unable(f"run {argv[0]}", error, say.CANNOT_EXEC)

@@ -1,0 +1,65 @@
+"""One grammar of messages and one table of exit codes, the same in every program.
+
+    program: fatal: unable to X: reason
+
+Source: `spec/supervision.md` 1.0; the codes are those of the daemontools family.
+"""
+
+from __future__ import annotations
+
+import os
+
+OK = 0
+NO = 1  # "no", "denied", "condition false"
+TIMED_OUT = 99
+USAGE = 100  # wrong usage, or a permanent condition that the user must mend
+BUG = 101  # cannot happen
+NOT_SUPERVISED = 102
+TEMPORARY = 111  # a system call failed
+CANNOT_EXEC = 126
+NOT_FOUND = 127
+
+program = "initfs"  # who speaks; initfs.main sets it
+
+
+class Fatal(Exception):
+    """Ends the program: its text is said after `program: fatal: `, its code is the exit code."""
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+def unable(what: str, error: OSError, code: int = TEMPORARY) -> Fatal:
+    """The Fatal for a failed system call: `unable to WHAT: reason`."""
+    return Fatal(code, f"unable to {what}: {reason(error)}")
+
+
+def usage(line: str) -> Fatal:
+    """The Fatal for wrong usage; LINE is the program's usage line."""
+    return Fatal(USAGE, f"usage: {line}")
+
+
+def reason(error: OSError) -> str:
+    """The kernel's words for an error, without Python's decoration."""
+    return os.strerror(error.errno) if error.errno else str(error)
+
+
+def line(kind: str, text: str) -> None:
+    """Write one whole line to standard error. That this can fail is nobody's news: there is nowhere else to say it."""
+    try:
+        os.write(2, f"{program}: {kind}: {text}\n".encode(errors="surrogateescape"))
+    except OSError:
+        return
+
+
+def fatal(text: str) -> None:
+    line("fatal", text)
+
+
+def warning(text: str) -> None:
+    line("warning", text)
+
+
+def info(text: str) -> None:
+    line("info", text)
