@@ -1,0 +1,149 @@
+"""What a board is: a frozen description, read from one strict TOML file.
+
+`load("qemu-arm64")` reads `board/boards/qemu-arm64.toml`. A field that is unknown, missing or of the wrong
+type is a Failure which names the file and the field: a typo in a board file must not become a board without
+a watchdog. Fields with a default may be left out, all others must be there.
+"""
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from board.host import Failure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+HERE = Path(__file__).resolve().parent
+BOARDS = HERE / "boards"
+PROFILES = HERE / "profiles"
+DEFAULT = "qemu-arm64"
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Qemu:
+    """The virtual machine a board is tried in; `qemu/` makes the command line of it."""
+
+    emulator: str  # program: qemu-system-aarch64
+    machine: str  # -machine: virt, q35, malta
+    cpu: str  # -cpu; empty: the machine's own
+    smp: int  # processors
+    memory: int  # MiB
+    nic: str  # -device of the network card: virtio-net-pci, pcnet
+    serial: str = "virtio-serial-pci"  # -device that carries the virtio ports, if the board has them
+    args: tuple[str, ...] = ()  # added as they are
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Board:
+    """One kind of machine and the image made for it."""
+
+    name: str  # the file's name without .toml
+    description: str  # one line for `inv boards`
+    architecture: str  # Debian's name: arm64
+    suite: str  # Debian's: trixie
+    kernel: str  # package, usually the meta package: linux-image-arm64
+    modules: tuple[str, ...]  # kernel modules in load order, as the files are named: virtio_net
+    console: str  # the terminal for people: ttyAMA0
+    baud: int
+    cmdline: str  # kernel arguments beside console=
+    profile: str  # the services it runs unless told otherwise
+    packages: tuple[str, ...] = ()  # Debian packages beside those every image has
+    python: tuple[str, ...] = ()  # modules of the standard library beside those our code imports
+    ports: bool = False  # has the virtio ports of docs/image.md, and so the services agent and events-port
+    chain: str = "direct"  # boot chain; direct: kernel and initramfs are handed over by the emulator
+    qemu: Qemu
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """What an image is for: its services, and what they need. `{console}` in a name is the board's."""
+
+    name: str
+    description: str
+    early: tuple[str, ...]  # services stage 1 starts with
+    services: tuple[str, ...]  # services stage 2 adds
+    packages: tuple[str, ...] = ()
+    python: tuple[str, ...] = ()
+
+
+def names() -> list[str]:
+    """Return the names of all boards, sorted."""
+    return sorted(path.stem for path in BOARDS.glob("*.toml"))
+
+
+def load(name: str) -> Board:
+    """Read a board's file. Raises Failure: there is no such board (lists those there are), or a bad field."""
+    return decode(Board, read("board", name, BOARDS), f"board/boards/{name}.toml")
+
+
+def profile(name: str) -> Profile:
+    """Read a profile's file. Raises Failure as `load` does."""
+    return decode(Profile, read("profile", name, PROFILES), f"board/profiles/{name}.toml")
+
+
+def read(kind: str, name: str, folder: Path) -> dict[str, object]:
+    """Return the raw table of a file, with the name it has by its file name added."""
+    path = folder / f"{name}.toml"
+    if "/" in name or not path.is_file():
+        known = " ".join(sorted(other.stem for other in folder.glob("*.toml")))
+        raise Failure(f"find {kind} {name!r}", "there is no such file", f"known: {known}", usage=True)
+    try:
+        table: dict[str, object] = tomllib.loads(path.read_text())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+        raise Failure(f"read board/{folder.name}/{name}.toml", str(problem), usage=True) from None
+    if "name" in table:
+        raise Failure(f"read board/{folder.name}/{name}.toml", "field 'name' is the file's name: leave it out", usage=True)
+    return {"name": name, **table}
+
+
+def decode(kind: type[T], table: object, where: str) -> T:
+    """Make the dataclass `kind` of a TOML table, strictly. `where` names the file (and table) in messages."""
+    if not isinstance(table, dict):
+        raise Failure(f"read {where}", "this is not a table", usage=True)
+    fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    for name in table:
+        if name not in fields:
+            raise Failure(f"read {where}", f"unknown field {name!r}", f"known: {' '.join(fields)}", usage=True)
+    for name, field in fields.items():
+        if name not in table and field.default is dataclasses.MISSING:
+            raise Failure(f"read {where}", f"field {name!r} is missing", usage=True)
+    return kind(**{name: value(str(fields[name].type), raw, f"{where}", name) for name, raw in table.items()})
+
+
+def value(kind: str, raw: object, where: str, name: str) -> object:
+    """Check one value against its field's annotation and return it in the form the dataclass keeps."""
+    wanted, is_one, convert = KINDS[kind]
+    if not is_one(raw):
+        raise Failure(f"read {where}", f"field {name!r} must be {wanted}, not {raw!r}", usage=True)
+    return convert(raw, where)
+
+
+def is_text(raw: object) -> bool:
+    """Say whether it is text."""
+    return isinstance(raw, str)
+
+
+def is_number(raw: object) -> bool:
+    """Say whether it is a whole number; a bool is an int for Python, not for us."""
+    return isinstance(raw, int) and not isinstance(raw, bool)
+
+
+def is_list(raw: object) -> bool:
+    """Say whether it is a list of texts."""
+    return isinstance(raw, list) and all(isinstance(item, str) for item in raw)
+
+
+# By annotation: what people are told it must be, the check, and the form it is kept in.
+KINDS: dict[str, tuple[str, Callable[[object], bool], Callable[..., object]]] = {
+    "str": ("text", is_text, lambda raw, _: raw),
+    "int": ("a whole number", is_number, lambda raw, _: raw),
+    "bool": ("true or false", lambda raw: isinstance(raw, bool), lambda raw, _: raw),
+    "tuple[str, ...]": ("a list of texts", is_list, lambda raw, _: tuple(raw)),
+    "Qemu": ("a table", lambda raw: isinstance(raw, dict), lambda raw, where: decode(Qemu, raw, f"{where} [qemu]")),
+}
