@@ -33,7 +33,9 @@ def parse(
     return found, rest
 
 
-def _long(word: str, rest: list[str], letters: str, usage_line: str, long: Mapping[str, str]) -> tuple[str, str]:
+def _long(
+    word: str, rest: list[str], letters: str, usage_line: str, long: Mapping[str, str]
+) -> tuple[str, str]:
     name, equals, value = word.partition("=")
     letter = long.get(name)
     if letter is None:

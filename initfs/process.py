@@ -36,7 +36,7 @@ def spawn(
     if directory is not None:
         os.fchdir(directory)
     return os.posix_spawn(
-        path, argv, environment, file_actions=actions, setsid=session, setsigmask=(), setsigdef=RESTORED
+        path, list(argv), environment, file_actions=actions, setsid=session, setsigmask=(), setsigdef=RESTORED
     )
 
 
@@ -45,7 +45,7 @@ def reap() -> list[tuple[int, int]]:
 
     One SIGCHLD may stand for many deaths, so all are fetched; at most 512 a turn, so that a dying crowd starves nobody.
     """
-    found = []
+    found: list[tuple[int, int]] = []
     while len(found) < REAPED_AT_ONCE:
         try:
             pid, status = os.waitpid(-1, os.WNOHANG)
@@ -77,7 +77,7 @@ def execute(argv: Sequence[str], environment: Mapping[str, str] | None = None) -
     """Replace this process by ARGV, found through PATH; when that fails, the Fatal to raise: 127 not found, 126 not run."""
     signals.default(*RESTORED)
     try:
-        os.execvpe(argv[0], argv, os.environ if environment is None else environment)
+        os.execvpe(argv[0], list(argv), os.environ if environment is None else environment)
     except FileNotFoundError as error:
         return say.unable(f"run {argv[0]}", error, say.NOT_FOUND)
     except OSError as error:

@@ -61,7 +61,9 @@ if not TYPE_CHECKING:
     def value(cls):
         """Make the class a frozen value; its annotations are its fields, in order."""
         names = tuple(cls.__dict__.get("__annotations__", ()))
-        body = {name: thing for name, thing in cls.__dict__.items() if name not in ("__dict__", "__weakref__")}
+        body = {
+            name: thing for name, thing in cls.__dict__.items() if name not in ("__dict__", "__weakref__")
+        }
         defaults = tuple(body.pop(name) for name in names if name in body)
         body.update({name: _tuplegetter(index, name) for index, name in enumerate(names)})
         body.update(__slots__=(), __match_args__=names, _defaults=defaults)
@@ -74,4 +76,4 @@ def replace(old: T, **changes: Any) -> T:
     fields = [changes.pop(name, field) for name, field in zip(names, old, strict=True)]  # type: ignore[call-overload]
     if changes:
         raise TypeError(f"{type(old).__name__} has no field {' '.join(changes)}")
-    return tuple.__new__(type(old), fields)  # type: ignore[type-var, return-value]
+    return tuple.__new__(type(old), fields)  # type: ignore[type-var]
