@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 
 
-class Failure(Exception):  # noqa: N818 -- it is an outcome people read, not a class of bugs
+class Failure(Exception):
     """Something a person has to know: what could not be done, why, and (`hint`) what to do about it.
 
     `usage` tells a mistake in the request (exit status 2) from a failure of the work (exit status 1).
