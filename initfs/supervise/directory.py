@@ -1,0 +1,126 @@
+"""A service directory, read at the moment of use: one value per file, absent is the default, invalid is a warning and
+the default. No parser, no cache: whoever edits a file need not tell anybody.
+
+Source: `spec/supervision.md` 1.3.
+"""
+
+from __future__ import annotations
+
+import os
+
+from initfs import files, say, signals
+from initfs.supervise.automaton import NEVER, Policy
+from initfs.value import value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeVar
+
+    T = TypeVar("T")
+
+TALLY = 100  # deaths remembered when `max-death-tally` does not say
+TALLY_MAX = 4096
+
+
+@value
+class Start:
+    """What a start needs to know: descriptors to give to `run` (0: none), and whether it gets a pid namespace."""
+
+    notification_fd: int = 0
+    lock_fd: int = 0
+    new_pid_namespace: bool = False
+
+
+class Directory:
+    """One service directory by descriptor, so that renaming it changes nothing."""
+
+    def __init__(self, fd: int, name: str) -> None:
+        self.fd = fd
+        self.name = name
+        self._said: set[str] = set()
+
+    def policy(self) -> Policy:
+        """What the automaton wants to know, now."""
+        names = self.names()
+        knob = self._knob
+        return Policy(
+            finish="finish" in names,
+            notifies="notification-fd" in names,
+            down_signal=knob(names, "down-signal", signals.number, signals.TERM),
+            reload_signal=knob(names, "reload-signal", signals.number, signals.HUP),
+            timeout_kill=knob(names, "timeout-kill", milliseconds, NEVER),
+            kill_group="flag-timeout-killpg" in names,
+            timeout_finish=knob(names, "timeout-finish", milliseconds, 5.0),
+            restart_delay_max=knob(names, "restart-delay-max", number, 0) / 1000,
+        )
+
+    def start(self) -> Start:
+        """What a start wants to know, now."""
+        names = self.names()
+        return Start(
+            notification_fd=self._knob(names, "notification-fd", positive, 0),
+            lock_fd=self._knob(names, "lock-fd", positive, 0),
+            new_pid_namespace="flag-newpidns" in names,
+        )
+
+    def tally(self) -> int:
+        """How many deaths are to be remembered."""
+        return min(self._knob(self.names(), "max-death-tally", number, TALLY), TALLY_MAX)
+
+    def names(self) -> frozenset[str]:
+        """The names in the directory; none when it cannot be read, which is said once."""
+        try:
+            return frozenset(os.listdir(self.fd))
+        except OSError as error:
+            self._warn(f"unable to read the service directory: {say.reason(error)}")
+            return frozenset()
+
+    def has(self, name: str) -> bool:
+        return name in self.names()
+
+    def mark_down(self, down: bool) -> None:
+        """Create or remove ./down; a read-only directory is said, and the command still acts for this time."""
+        try:
+            if down:
+                os.close(os.open("down", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644, dir_fd=self.fd))
+            else:
+                files.remove("down", at=self.fd)
+        except OSError as error:
+            self._warn(f"unable to {'create' if down else 'remove'} down: {say.reason(error)}")
+
+    def _knob(self, names: frozenset[str], name: str, read: Callable[[str], T | None], default: T) -> T:
+        if name not in names:
+            return default
+        try:
+            content = files.read(name, at=self.fd) or b""
+        except OSError as error:
+            self._warn(f"unable to read {name}: {say.reason(error)}")
+            return default
+        text = content.partition(b"\n")[0].decode(errors="replace").strip()
+        found = read(text)
+        if found is None:
+            self._warn(f"invalid {name}: {text[:40]!r}; the default applies")
+            return default
+        return found
+
+    def _warn(self, text: str) -> None:
+        if text not in self._said:
+            self._said.add(text)
+            say.warning(f"{self.name}: {text}")
+
+
+def number(text: str) -> int | None:
+    """A decimal number of a size that a knob can mean."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+
+
+def positive(text: str) -> int | None:
+    found = number(text)
+    return found if found and found < 1024 else None
+
+
+def milliseconds(text: str) -> float | None:
+    """Seconds from a file that holds milliseconds; 0 is never."""
+    found = number(text)
+    return found if found is None else found / 1000 or NEVER

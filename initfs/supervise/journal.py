@@ -1,0 +1,125 @@
+"""Events for machines: every transition and milestone as one JSON line, remembered and handed to whoever listens.
+
+The schema is in `docs/events.md`. `json` and `socket` are not imported: process 1 writes one shape of object, to one
+kind of socket. Nothing here waits: a subscriber whose buffer is full is disconnected.
+"""
+
+from __future__ import annotations
+
+import _socket
+import os
+import time
+
+from initfs import files, say
+from initfs.loop import HUNG_UP, READ
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from initfs.loop import Loop
+
+REMEMBERED = 512
+LINE_MAX = 4096
+TEXT_MAX = 1000  # of a reason, so that a line stays below LINE_MAX when each character is escaped
+BACKLOG = 16
+
+
+def encode(seq: int, boot: str, when: float, service: str, event: str, pid: int, reason: str) -> bytes:
+    """One event line, in ASCII, with its newline."""
+    return (
+        f'{{"seq":{seq},"boot":{quote(boot)},"time":{when:.6f},"service":{quote(service)},'
+        f'"event":{quote(event)},"pid":{pid},"reason":{quote(reason[:TEXT_MAX])}}}\n'
+    ).encode("ascii")
+
+
+def quote(text: str) -> str:
+    """TEXT as a JSON string (RFC 8259 section 7) in ASCII; what is not Unicode becomes U+FFFD."""
+    if text.isascii() and text.isprintable() and '"' not in text and "\\" not in text:
+        return f'"{text}"'
+    escaped = []
+    for character in text:
+        code = ord(character)
+        if character in '"\\':
+            escaped.append("\\" + character)
+        elif 0x20 <= code < 0x7F:
+            escaped.append(character)
+        elif 0xD800 <= code < 0xE000:
+            escaped.append("\\ufffd")
+        elif code > 0xFFFF:
+            high, low = divmod(code - 0x10000, 0x400)
+            escaped.append(f"\\u{0xD800 + high:04x}\\u{0xDC00 + low:04x}")
+        else:
+            escaped.append(f"\\u{code:04x}")
+    return '"' + "".join(escaped) + '"'
+
+
+class Journal:
+    """The events of one tree."""
+
+    def __init__(self) -> None:
+        self._boot = (files.read("/proc/sys/kernel/random/boot_id") or b"").decode().strip()
+        self._seq = 0
+        self._lines: list[bytes] = []
+        self._listener: _socket.socket | None = None
+        self._subscribers: dict[int, _socket.socket] = {}
+        self._loop: Loop | None = None
+
+    def publish(self, service: str, event: str, pid: int = 0, reason: str = "", when: float = 0.0) -> None:
+        """Remember an event that happened WHEN (monotonic seconds; 0: now) and send it to the subscribers."""
+        self._seq += 1
+        line = encode(self._seq, self._boot, when or time.monotonic(), service, event, pid, reason)
+        self._lines.append(line)
+        if len(self._lines) > REMEMBERED:
+            del self._lines[0]
+        for fd in list(self._subscribers):
+            self._send(fd, line)
+
+    def listen(self, loop: Loop, path: str) -> None:
+        """Serve subscribers on the socket PATH, relative to the working directory; that it cannot be made is said, and changes nothing else."""
+        self._loop = loop
+        listener = _socket.socket(
+            _socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_NONBLOCK | _socket.SOCK_CLOEXEC
+        )
+        try:
+            files.remove(path)
+            listener.bind(path)
+            os.chmod(path, 0o600)
+            listener.listen(BACKLOG)
+        except OSError as error:
+            say.warning(f"unable to serve events on {path}: {say.reason(error)}")
+            listener.close()
+            return
+        self._listener = listener
+        loop.watch(listener.fileno(), self._accept)
+
+    def close(self) -> None:
+        for fd in list(self._subscribers):
+            self._drop(fd)
+        if self._listener is not None and self._loop is not None:
+            self._loop.forget(self._listener.fileno())
+            self._listener.close()
+
+    def _accept(self) -> None:
+        assert self._listener is not None
+        assert self._loop is not None
+        try:
+            fd, _ = self._listener._accept()  # type: ignore[attr-defined]  # noqa: SLF001
+        except OSError:
+            return
+        subscriber = _socket.socket(fileno=fd)
+        subscriber.setblocking(False)
+        self._subscribers[fd] = subscriber
+        self._loop.watch(fd, lambda: self._drop(fd), READ | HUNG_UP)
+        self._send(fd, b"".join(self._lines))
+
+    def _send(self, fd: int, data: bytes) -> None:
+        try:
+            whole = self._subscribers[fd].send(data, _socket.MSG_NOSIGNAL) == len(data)
+        except OSError:
+            whole = False
+        if not whole:
+            self._drop(fd)
+
+    def _drop(self, fd: int) -> None:
+        if self._loop is not None:
+            self._loop.forget(fd)
+        self._subscribers.pop(fd).close()

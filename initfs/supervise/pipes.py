@@ -1,0 +1,49 @@
+"""Where a service's standard descriptors go: held log pipes, the console, or simply the tree's own.
+
+The tree holds both ends of each log pipe, so that neither the death of the service nor of its logger breaks it, and what
+was written and not yet read waits in the kernel (pipe(7): 64 KiB).
+"""
+
+from __future__ import annotations
+
+import os
+
+
+class Pipe:
+    """A held pipe between a service and its logger."""
+
+    def __init__(self) -> None:
+        self.reading, self.writing = os.pipe2(os.O_CLOEXEC)
+
+    def close_writing(self) -> None:
+        """Let go of the writing end: once the service is dead too, the logger reads what is left, and then the end."""
+        if self.writing >= 0:
+            os.close(self.writing)
+            self.writing = -1
+
+    def close(self) -> None:
+        """Let go of both ends."""
+        self.close_writing()
+        if self.reading >= 0:
+            os.close(self.reading)
+            self.reading = -1
+
+
+class Stdio:
+    """What is given to a service as 0, 1 and 2. Descriptors of -1 are not given: the tree's own are inherited."""
+
+    def __init__(self, *, stdin: Pipe | None = None, stdout: Pipe | None = None, stderr: int = -1) -> None:
+        self.stdin = stdin
+        self.stdout = stdout
+        self.stderr = stderr
+
+    def descriptors(self) -> list[tuple[int, int]]:
+        """The (ours, child's) pairs of a start."""
+        given = []
+        if self.stdin is not None and self.stdin.reading >= 0:
+            given.append((self.stdin.reading, 0))
+        if self.stdout is not None and self.stdout.writing >= 0:
+            given.append((self.stdout.writing, 1))
+        if self.stderr >= 0:
+            given.append((self.stderr, 2))
+        return given

@@ -1,0 +1,85 @@
+"""What a scan of the scan directory changes. A service is its directory's device and inode, not its name."""
+
+from __future__ import annotations
+
+from initfs.value import value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import TypeAlias
+
+    Identity: TypeAlias = tuple[int, int]
+
+
+@value
+class Known:
+    """A service of the tree."""
+
+    name: str
+    present: bool  # its entry was there at the last scan
+
+
+@value
+class Add:
+    """Supervise the directory NAME."""
+
+    name: str
+
+
+@value
+class Rename:
+    """The same directory has another name now."""
+
+    identity: Identity
+    name: str
+
+
+@value
+class Drop:
+    """The entry is gone: kill nothing, but do not start it again."""
+
+    identity: Identity
+
+
+@value
+class Restore:
+    """The entry is back."""
+
+    identity: Identity
+
+
+@value
+class Refuse:
+    """There are too many services for this one."""
+
+    name: str
+
+
+if TYPE_CHECKING:
+    Operation: TypeAlias = Add | Rename | Drop | Restore | Refuse
+
+
+def plan(known: Mapping[Identity, Known], found: Mapping[Identity, str], most: int) -> list[Operation]:
+    """The operations that make the tree follow what was FOUND, when it may have MOST services."""
+    operations: list[Operation] = []
+    room = most - len(known)
+    for identity, name in found.items():
+        service = known.get(identity)
+        if service is None:
+            operations.append(Add(name) if room > 0 else Refuse(name))
+            room -= 1
+            continue
+        if service.name != name:
+            operations.append(Rename(identity, name))
+        if not service.present:
+            operations.append(Restore(identity))
+    operations += [
+        Drop(identity) for identity, service in known.items() if service.present and identity not in found
+    ]
+    return operations
+
+
+def accept(name: str, longest: int) -> bool:
+    """Whether an entry may be a service: no leading dot, and not longer than LONGEST bytes."""
+    return not name.startswith(".") and len(name.encode(errors="surrogateescape")) <= longest

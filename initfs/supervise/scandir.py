@@ -1,0 +1,317 @@
+"""The scan directory and the units it asks for: each service, and the logger in its `log/` with the held pipe between."""
+
+from __future__ import annotations
+
+import os
+
+from initfs import files, say
+from initfs.loop import NEVER, now
+from initfs.supervise import scan, watch
+from initfs.supervise.automaton import Phase, Returned, Vanished
+from initfs.supervise.pipes import Pipe, Stdio
+from initfs.supervise.protocol import Busy
+from initfs.supervise.unit import Unit
+from initfs.value import value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from initfs.supervise.scan import Identity, Operation
+    from initfs.supervise.tree import Tree
+
+DIRECTORY = 0o040000
+KIND = 0o170000
+# Seconds until what failed is tried again (`spec/supervision.md` 1.1).
+UNREADABLE, NO_ENTRY, NO_PIPE, TOO_MANY, OLD_LOGGER, NO_START = 5.0, 4.0, 3.0, 60.0, 10.0, 10.0
+COME_BACK = 1.0  # seconds until what was told to exit, but is still there, is supervised again
+SETTLE = 0.02  # a burst of announced changes is one scan
+
+
+@value
+class Limits:
+    """What a scan may do."""
+
+    services_max: int
+    name_max: int
+    rescan: float  # seconds, 0: only on request
+    watch: bool
+    catch_all: str  # the service whose standard error is the console
+    console_fd: int
+
+
+class Entry:
+    """A service of the scan directory, and its logger."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.present = True
+        self.unit: Unit | None = None
+        self.logger: Unit | None = None
+        self.log: Identity | None = None  # of the directory of the logger that runs
+        self.pipe: Pipe | None = None
+
+
+class Scandir:
+    """Keeps the units in step with the entries of a directory."""
+
+    def __init__(self, tree: Tree, fd: int, limits: Limits) -> None:
+        self._tree = tree
+        self._fd = fd
+        self._limits = limits
+        self._entries: dict[Identity, Entry] = {}
+        self._waiting = watch.Waiting()
+        self._first = True
+        self.due = NEVER
+        self.requested = False
+        if limits.watch:
+            watch.watch(".", fd)
+
+    @property
+    def units(self) -> list[Unit]:
+        """Every unit that is still supervised."""
+        return [unit for entry in self._entries.values() for unit in (entry.unit, entry.logger) if unit]
+
+    def clean(self) -> None:
+        """Remove links that lead nowhere. Done once, at the start."""
+        try:
+            names = os.listdir(self._fd)
+        except OSError:
+            return
+        for name in names:
+            if not name.startswith(".") and not self._exists(name):
+                self._unlink(name)
+
+    def _unlink(self, name: str) -> None:
+        files.tried(f"remove the dangling link {name}", lambda: os.unlink(name, dir_fd=self._fd))
+
+    def request(self, *, soon: bool = False) -> None:
+        """Have the directory scanned in this turn, or soon: more may be coming."""
+        self.requested = True
+        self.due = min(self.due, now() + SETTLE if soon else 0.0)
+
+    def scan_if_due(self) -> None:
+        """Scan when it is time to. Starts that are still queued come first."""
+        if now() < self.due or self._tree.starting:
+            return
+        self.due = now() + self._limits.rescan if self._limits.rescan else NEVER
+        try:
+            found = self._look()
+        except OSError as error:
+            self._retry(UNREADABLE, f"unable to read the scan directory: {say.reason(error)}")
+            return
+        self.requested = False
+        self._follow(found)
+
+    def _retry(self, seconds: float, text: str) -> None:
+        say.warning(f"{text}; trying again in {seconds:g} seconds")
+        self.due = min(self.due, now() + seconds)
+
+    def _look(self) -> dict[Identity, str]:
+        """What is there: the service directories by identity, links followed."""
+        found: dict[Identity, str] = {}
+        for name in sorted(os.listdir(self._fd)):
+            if not scan.accept(name, self._limits.name_max):
+                if not name.startswith("."):
+                    say.warning(f"{name[:40]}...: the name is too long, not supervised")
+                continue
+            try:
+                seen = os.stat(name, dir_fd=self._fd)
+            except FileNotFoundError:
+                continue
+            if seen.st_mode & KIND == DIRECTORY:
+                found[seen.st_dev, seen.st_ino] = name
+        return self._with_run(found) if self._limits.watch else found
+
+    def _with_run(self, found: dict[Identity, str]) -> dict[Identity, str]:
+        """Without those that have no `run` yet: they are watched, and looked at again when they change."""
+        waiting = {
+            identity
+            for identity, name in found.items()
+            if identity not in self._entries and not self._exists(f"{name}/run")
+        }
+        for identity in waiting:
+            try:
+                self._waiting.add(identity, found[identity], self._fd)
+            except OSError as error:
+                self._retry(NO_ENTRY, f"unable to watch {found[identity]}: {say.reason(error)}")
+        self._waiting.keep(waiting)
+        return {identity: name for identity, name in found.items() if identity not in waiting}
+
+    def _exists(self, path: str) -> bool:
+        try:
+            os.stat(path, dir_fd=self._fd)
+        except OSError:
+            return False
+        return True
+
+    def _follow(self, found: dict[Identity, str]) -> None:
+        known = {identity: scan.Known(entry.name, entry.present) for identity, entry in self._entries.items()}
+        loggers = sum(entry.logger is not None for entry in self._entries.values())
+        identities = {name: identity for identity, name in found.items()}
+        refused = []
+        for operation in scan.plan(known, found, self._limits.services_max - loggers):
+            if isinstance(operation, scan.Refuse):
+                refused.append(operation.name)
+            else:
+                self._apply(operation, identities)
+        if refused:
+            self._retry(TOO_MANY, f"too many services: {len(refused)} not supervised, {refused[0]} the first")
+        for identity in found:
+            entry = self._entries.get(identity)
+            if entry is not None and entry.unit is not None:
+                self._follow_log(entry)
+        self._tree.queue(self._scanned)
+
+    def _scanned(self) -> None:
+        if self._first:
+            self._first = False
+            self._tree.journal.publish("", "tree")
+
+    def _apply(self, operation: Operation, identities: dict[str, Identity]) -> None:
+        match operation:
+            case scan.Add(name):
+                identity = identities[name]
+                self._entries[identity] = Entry(name)
+                self._tree.queue(lambda: self._start(identity))
+            case scan.Rename(identity, name):
+                self._rename(self._entries[identity], name)
+            case scan.Drop(identity):
+                self._entries[identity].present = False
+                self._inform(identity, Vanished())
+            case scan.Restore(identity):
+                self._entries[identity].present = True
+                self._inform(identity, Returned())
+
+    def _inform(self, identity: Identity, event: Vanished | Returned) -> None:
+        unit = self._entries[identity].unit
+        if unit is not None:
+            unit.feed(event, now())
+
+    def _rename(self, entry: Entry, name: str) -> None:
+        entry.name = name
+        if entry.unit is not None:
+            entry.unit.rename(name)
+        if entry.logger is not None:
+            entry.logger.rename(f"{name}/log")
+
+    def _start(self, identity: Identity) -> None:
+        """Supervise a new entry, its logger first, so that the pipe has a reader."""
+        entry = self._entries[identity]
+        try:
+            self._start_log(entry, self._log_identity(entry))
+            stderr = self._limits.console_fd if entry.name == self._limits.catch_all else -1
+            entry.unit = self._supervise(entry.name, Stdio(stdout=entry.pipe, stderr=stderr))
+        except (OSError, Busy) as error:
+            why = say.reason(error) if isinstance(error, OSError) else "another supervisor does"
+            self._retry(NO_START, f"unable to supervise {entry.name}: {why}")
+            self._abandon(identity)
+
+    def _abandon(self, identity: Identity) -> None:
+        entry = self._entries[identity]
+        if entry.logger is None:
+            self._forget(identity)
+        else:
+            self._dismiss_logger(entry, kill=False)
+
+    def _supervise(self, name: str, stdio: Stdio) -> Unit:
+        fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._fd)
+        try:
+            unit = Unit(self._tree, name, fd, stdio)
+        except BaseException:
+            os.close(fd)
+            raise
+        self._tree.adopt(unit)
+        return unit
+
+    # Loggers --------------------------------------------------------------------------------------
+
+    def _log_identity(self, entry: Entry) -> Identity | None:
+        try:
+            seen = os.stat(f"{entry.name}/log", dir_fd=self._fd)
+        except OSError:
+            return None
+        return (seen.st_dev, seen.st_ino) if seen.st_mode & KIND == DIRECTORY else None
+
+    def _follow_log(self, entry: Entry) -> None:
+        """A log directory that came, went, or is another one now."""
+        identity = self._log_identity(entry)
+        if identity == entry.log:
+            return
+        if entry.logger is not None:
+            entry.logger.feed(Vanished(), now())
+        if entry.logger is None or entry.logger.service.phase == Phase.GONE:
+            self._try_log(entry, identity)
+        elif identity is not None:
+            self._retry(OLD_LOGGER, f"{entry.name}/log: the former logger still runs")
+
+    def _try_log(self, entry: Entry, identity: Identity | None) -> None:
+        try:
+            self._start_log(entry, identity)
+        except (OSError, Busy) as error:
+            why = say.reason(error) if isinstance(error, OSError) else "another supervisor does"
+            self._retry(NO_PIPE, f"unable to supervise {entry.name}/log: {why}")
+            return
+        if entry.unit is not None:
+            entry.unit.stdio.stdout = entry.pipe
+
+    def _start_log(self, entry: Entry, identity: Identity | None) -> None:
+        entry.log = identity
+        if identity is None:
+            return
+        if entry.pipe is None:
+            entry.pipe = Pipe()
+        entry.logger = self._supervise(f"{entry.name}/log", Stdio(stdin=entry.pipe))
+
+    # Ends -----------------------------------------------------------------------------------------
+
+    def gone(self, unit: object) -> None:
+        """A unit has ended: forget it, and let its logger end too."""
+        for identity, entry in list(self._entries.items()):
+            if entry.logger is unit:
+                entry.logger, entry.log = None, None
+            elif entry.unit is unit:
+                entry.unit = None
+                self._dismiss_logger(entry, kill=False)
+            else:
+                continue
+            if entry.present:
+                self.due = min(self.due, now() + COME_BACK)
+            if entry.unit is None and entry.logger is None:
+                self._forget(identity)
+
+    def _forget(self, identity: Identity) -> None:
+        pipe = self._entries.pop(identity).pipe
+        if pipe is not None:
+            pipe.close()
+
+    def prune(self, *, kill_loggers: bool) -> None:
+        """End the services whose entries are gone."""
+        for entry in list(self._entries.values()):
+            if not entry.present:
+                self._dismiss(entry, kill_loggers)
+
+    def dismiss_all(self, *, kill_loggers: bool) -> None:
+        """End everything, and start nothing more."""
+        self._tree.forget_starts()
+        for identity, entry in list(self._entries.items()):
+            if entry.unit is None and entry.logger is None:
+                self._forget(identity)
+            else:
+                self._dismiss(entry, kill_loggers)
+
+    def has_catch_all(self) -> bool:
+        return any(entry.name == self._limits.catch_all for entry in self._entries.values())
+
+    def _dismiss(self, entry: Entry, kill_loggers: bool) -> None:
+        if entry.name == self._limits.catch_all and entry.unit is not None:
+            entry.unit.ask("xd" if kill_loggers else "ox")
+        elif entry.unit is not None:
+            entry.unit.ask("xd")
+        self._dismiss_logger(entry, kill=kill_loggers)
+
+    def _dismiss_logger(self, entry: Entry, *, kill: bool) -> None:
+        """Let the logger end by end-of-file, once nobody holds the writing end; a wanted one that is down drains first."""
+        if entry.pipe is not None:
+            entry.pipe.close_writing()
+        logger = entry.logger
+        if logger is not None:
+            logger.ask("xd" if kill else "ox" if logger.service.wanted else "x")

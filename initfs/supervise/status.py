@@ -1,0 +1,115 @@
+"""The status file: 35 bytes that every suite's clients read as their own, and 16 of ours.
+
+    0-11   TAI64N of the last change between up and down        all
+    12-15  pid, little endian                                   daemontools, runit
+    16     paused       17  want: `u` or `d`                    daemontools, runit
+    18     got TERM     19  0 down, 1 run, 2 finish             runit
+    20-23  zero
+    24-31  pid, big endian                                      s6
+    32-33  wait status of the last run, big endian              s6
+    34     1 paused, 2 finishing, 4 wanted up, 8 ready          s6
+    35-42  CLOCK_BOOTTIME microseconds of that change           ours
+    43-50  CLOCK_BOOTTIME microseconds of readiness, or 0       ours
+
+With the boot-time of its start a pid names one process for ever, and ages are right on a board whose clock jumps.
+
+s6 reads 12-23 as the time of readiness, so that its "ready N seconds" is nonsense here; all else is right in all of
+them (`facts/peers.md` 7.3). Stamps count 10 seconds from UTC as daemontools and runit do; s6 shows 27 seconds more.
+In s6's encoding "down and finished" is the ready flag with pid 0, "never started" the paused flag with pid 0.
+"""
+
+from __future__ import annotations
+
+import struct
+
+from initfs import tai
+from initfs.value import value
+
+LAYOUT = struct.Struct(">12s4sBcBB4xQHBQQ")
+SIZE = 35  # what s6's clients need
+SHORT = (18, 20)  # what daemontools' supervise and runsv write
+DOWN, RUN, FINISH = 0, 1, 2
+PAUSED, FINISHING, WANTED, READY = 1, 2, 4, 8
+
+
+@value
+class Status:
+    """What a status file says."""
+
+    state: int  # DOWN, RUN, FINISH
+    pid: int
+    wanted: bool
+    ready: bool
+    paused: bool
+    termed: bool
+    ran: bool  # it was started at least once
+    wait_status: int  # of the last run
+    changed: int  # nanoseconds since 1970: the last change between up and down
+    since: int = 0  # CLOCK_BOOTTIME microseconds of that change, 0 when not known
+    readied: int = 0  # CLOCK_BOOTTIME microseconds of readiness, 0 when it is not ready or not known
+
+
+def encode(status: Status) -> bytes:
+    """The content of `supervise/status`."""
+    flags = PAUSED if status.paused or not (status.ran or status.pid) else 0
+    flags |= FINISHING if status.state == FINISH else 0
+    flags |= WANTED if status.wanted else 0
+    flags |= READY if status.ready or status.state == DOWN else 0
+    return LAYOUT.pack(
+        tai.pack(status.changed),
+        status.pid.to_bytes(4, "little"),
+        status.paused,
+        b"u" if status.wanted else b"d",
+        status.termed,
+        status.state,
+        status.pid,
+        status.wait_status,
+        flags,
+        status.since,
+        status.readied,
+    )
+
+
+def decode(data: bytes) -> Status:
+    """The Status in DATA: ours, or the 18 bytes of daemontools, or the 20 of runsv, which know less.
+
+    ValueError for what no supervisor writes.
+    """
+    if len(data) < SIZE and len(data) not in SHORT:
+        raise ValueError(f"{len(data)} bytes instead of {SIZE}")
+    stamp, little, paused, want, termed, state, _, wait_status, flags, since, readied = LAYOUT.unpack(
+        data[: LAYOUT.size].ljust(LAYOUT.size, b"\0")
+    )
+    pid = int.from_bytes(little, "little")
+    if state > FINISH or want not in b"ud\0":
+        raise ValueError("not a status that a supervisor writes")
+    if len(data) == min(SHORT):
+        state = RUN if pid else DOWN
+    return Status(
+        state=state,
+        pid=pid,
+        wanted=bool(flags & WANTED) or (len(data) in SHORT and want == b"u"),
+        ready=bool(flags & READY) and state == RUN,
+        paused=bool(paused),
+        termed=bool(termed),
+        ran=bool(pid) or not flags & PAUSED,
+        wait_status=wait_status,
+        changed=tai.unpack(stamp),
+        since=since,
+        readied=readied,
+    )
+
+
+def stat_line(status: Status) -> bytes:
+    """The content of `supervise/stat`, for scripts, as runsv writes it."""
+    words = [("down", "run", "finish")[status.state]]
+    words += ["paused"] * status.paused
+    words += ["got TERM"] * status.termed
+    if status.state == RUN and not status.wanted:
+        words.append("want down")
+    return ", ".join(words).encode() + b"\n"
+
+
+def pid_line(status: Status) -> bytes:
+    """The content of `supervise/pid`: empty when there is no process."""
+    return b"%d\n" % status.pid if status.pid else b""

@@ -1,0 +1,172 @@
+"""The services of one process: their children, deadlines and files, turned by one loop.
+
+What a turn may do is bounded: at most a page of commands of each FIFO, 512 deaths, and BATCH units of queued work.
+Starts come first; the files that clients read are written when no start is waiting, for until they are there nobody can ask.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from initfs import process, say
+from initfs.loop import NEVER, Loop
+from initfs.supervise.automaton import Expired, Phase
+from initfs.supervise.journal import Journal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from initfs.supervise.unit import Unit
+
+BATCH = 50
+AGAIN = 1.0  # seconds until a status file that could not be written is tried again
+
+
+class Tree:
+    """Units, whoever made them: a scan directory, or one command line."""
+
+    def __init__(self, *, runit: bool = False) -> None:
+        self.loop = Loop()
+        self.journal = Journal()
+        self.environment = dict(os.environ)
+        self.runit = runit
+        self.on_gone: Callable[[Unit], None] = lambda _unit: None
+        self._null = -1
+        self._owners: dict[int, Unit] = {}
+        self._due: dict[Unit, float] = {}
+        self._changed: dict[Unit, None] = {}
+        self._later: dict[Unit, float] = {}  # whose files or letters wait, and until when
+        self._gone: list[Unit] = []
+        self._starts: list[Callable[[], None]] = []
+        self._unfurnished: list[Unit] = []
+        self._deaths = False
+
+    @property
+    def now(self) -> float:
+        """CLOCK_MONOTONIC, seconds."""
+        return time.monotonic()
+
+    # What units and programs call ---------------------------------------------------------------
+
+    def queue(self, start: Callable[[], None]) -> None:
+        """Have START called in one of the next turns."""
+        self._starts.append(start)
+
+    def adopt(self, unit: Unit) -> None:
+        """Begin a new unit; its FIFOs follow when nothing is left to start."""
+        self._unfurnished.append(unit)
+        unit.begin()
+
+    def own(self, pid: int, unit: Unit) -> None:
+        """The child PID is this unit's."""
+        self._owners[pid] = unit
+
+    def changed(self, unit: Unit) -> None:
+        """The unit's status files are out of date, and it may have letters to send."""
+        self._changed[unit] = None
+
+    def settled(self, unit: Unit) -> None:
+        """The unit's value is new: note its deadline, or that it has gone."""
+        if unit.service.deadline == NEVER:
+            self._due.pop(unit, None)
+        else:
+            self._due[unit] = unit.service.deadline
+        if unit.service.phase == Phase.GONE and unit not in self._gone:
+            self._gone.append(unit)
+
+    def null_stdio(self) -> list[tuple[int, int]]:
+        """/dev/null as standard input and output."""
+        if self._null < 0:
+            self._null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+        return [(self._null, 0), (self._null, 1)]
+
+    def died(self) -> None:
+        """SIGCHLD: there are deaths to fetch."""
+        self._deaths = True
+
+    def forget_starts(self) -> None:
+        """Start nothing of what is queued."""
+        self._starts.clear()
+
+    @property
+    def starting(self) -> bool:
+        """Some starts are still queued."""
+        return bool(self._starts)
+
+    # The turn ------------------------------------------------------------------------------------
+
+    def turn(self, deadline: float = NEVER) -> None:
+        """Wait for what happens first, at most until DEADLINE, and do all that it asks for."""
+        busy = self._starts or self._unfurnished or self._deaths or self._changed or self._gone
+        nearest = min(min(self._due.values(), default=NEVER), min(self._later.values(), default=NEVER))
+        self.loop.turn(0.0 if busy else min(nearest, deadline))
+        if self._deaths:
+            self._reap()
+        self._expire()
+        self._work()
+        if not self._starts:
+            self._flush()
+        self._let_go()
+
+    def _reap(self) -> None:
+        dead = process.reap()
+        self._deaths = len(dead) == process.REAPED_AT_ONCE
+        for pid, status in dead:
+            unit = self._owners.pop(pid, None)
+            if unit is not None:
+                unit.died(status)
+
+    def _expire(self) -> None:
+        if not self._due:
+            return
+        now = self.now
+        for unit in [unit for unit, deadline in self._due.items() if deadline <= now]:
+            unit.feed(Expired(), now)
+
+    def _work(self) -> None:
+        for _ in range(min(BATCH, len(self._starts))):
+            self._starts.pop(0)()
+        if self._starts:
+            return
+        batch, self._unfurnished = self._unfurnished[:BATCH], self._unfurnished[BATCH:]
+        for unit in batch:
+            if unit.service.phase == Phase.GONE:
+                continue
+            try:
+                unit.furnish()
+            except OSError as error:
+                say.warning(
+                    f"{unit.name}: unable to make its FIFOs: {say.reason(error)}; it can't be controlled"
+                )
+
+    def _flush(self) -> None:
+        """Bring the files up to date, then tell: who hears a letter must find its state in the file."""
+        changed, self._changed = self._changed, {}
+        now = self.now
+        for unit in [unit for unit, when in self._later.items() if when <= now]:
+            del self._later[unit]
+            changed[unit] = None
+        for unit in changed:
+            again = self._write(unit)
+            if again != NEVER:
+                self._later[unit] = again
+
+    def _write(self, unit: Unit) -> float:
+        """Write a unit's files and send its letters; returns when to come again."""
+        try:
+            unit.write()
+            return unit.protocol.flush(self.now)
+        except OSError as error:
+            say.warning(f"{unit.name}: unable to write its status: {say.reason(error)}; trying again")
+            return self.now + AGAIN
+
+    def _let_go(self) -> None:
+        gone, self._gone = self._gone, []
+        for unit in gone:
+            self._write(unit)
+            for noted in (self._due, self._changed, self._later):
+                noted.pop(unit, None)
+            unit.close()
+            self.on_gone(unit)
