@@ -42,6 +42,7 @@ TRAPPED = (
 # What a signal means as command letters, unless an executable .svscan/SIGNAME takes its place.
 COMMANDS = {signals.HUP: "h", signals.TERM: "t", signals.INT: "t", signals.QUIT: "q"}
 SCRIPTED = (*COMMANDS, signals.USR1, signals.USR2, signals.PWR, signals.WINCH)
+HOPELESS = 1.0  # seconds: errors that come faster than this one after another end the loop
 MODES = {"p": "poweroff", "r": "reboot", "s": "halt", "e": "other"}
 
 
@@ -95,6 +96,19 @@ def _opened(fd: int) -> int:
     return fd
 
 
+class OutOfOrder(Exception):
+    """Turning on makes no sense: the same comes again and again."""
+
+
+def describe(error: BaseException) -> str:
+    """An exception in one line, with the place where it arose."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = f" at {os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}" if trace else ""
+    return f"{type(error).__name__}: {error}{place}"
+
+
 class Svscan:
     """The program: a scan directory, its commands and signals, until it is told to end."""
 
@@ -125,6 +139,21 @@ class Svscan:
             os.close(self.options.notification_fd)
         self.scandir.clean()
         self.scandir.request()
+
+    def run(self) -> None:
+        """Turn until the end has come. This is the one place that catches: what goes wrong in a turn is said, and the
+        next turn begins; only errors that follow each other within a second end the loop, with OutOfOrder.
+        """
+        failed = -NEVER
+        while True:
+            try:
+                if not self.turn():
+                    return
+            except Exception as error:  # noqa: BLE001
+                say.warning(f"bug: {describe(error)}; going on")
+                if self.tree.now - failed < HOPELESS:
+                    raise OutOfOrder from error
+                failed = self.tree.now
 
     def turn(self) -> bool:
         """One turn of everything; False when the end has come."""
@@ -247,15 +276,19 @@ class Svscan:
         )
 
     def finish(self) -> say.Fatal | None:
-        """Restore the console, and become `.svscan/finish`; None when there is none."""
+        """Become `.svscan/finish`, told the mode if there is one; None when there is no such file."""
+        return self.become("finish", *([self.mode] if self.mode else []))
+
+    def become(self, name: str, *arguments: str) -> say.Fatal | None:
+        """Restore the console, and become .svscan/NAME; None when there is no such file."""
         console = self.options.console_fd
         if console >= 0:
             os.dup2(console, 2)
             os.dup2(2, 1)
         os.fchdir(self._fd)
-        if not os.path.exists(".svscan/finish"):
+        if not os.path.lexists(f".svscan/{name}"):
             return None
-        return process.execute([".svscan/finish", *([self.mode] if self.mode else [])], self.tree.environment)
+        return process.execute([f".svscan/{name}", *arguments], self.tree.environment)
 
 
 def _open_scandir(path: str) -> int:
@@ -269,10 +302,19 @@ def main(argv: list[str]) -> int:
     signals.ignore(signals.PIPE)
     program = Svscan(parse(argv))
     program.begin()
-    while program.turn():
-        pass
+    try:
+        program.run()
+    except OutOfOrder:
+        return _crash(program)
     failed = program.finish()
     if failed is not None:
         say.fatal(str(failed))
-        os.execv(".svscan/crash", ["crash"])
+        return _crash(program)
     return say.OK
+
+
+def _crash(program: Svscan) -> int:
+    """Become .svscan/crash; without one, the exit code says why."""
+    say.fatal("unable to go on; becoming .svscan/crash")
+    failed = program.become("crash")
+    return say.NOT_FOUND if failed is None else failed.code

@@ -28,6 +28,7 @@ from initfs.supervise.automaton import (
 from initfs.supervise.directory import Directory
 from initfs.supervise.protocol import Protocol
 from initfs.supervise.status import DOWN, FINISH, RUN, Status
+from initfs.value import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -66,9 +67,7 @@ class Unit:
     def begin(self) -> None:
         """Start it for the first time, if it is to be up. Its FIFOs come later: see `furnish`."""
         self._publish(Publish("supervised", "s"))
-        self.service = replace(
-            self.service, deadline=0.0 if self.service.wanted else automaton.NEVER
-        )
+        self.service = replace(self.service, deadline=0.0 if self.service.wanted else automaton.NEVER)
         if self.service.wanted:
             self.feed(Expired(), self._tree.now)
 
