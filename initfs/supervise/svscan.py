@@ -149,7 +149,7 @@ class Svscan:
             try:
                 if not self.turn():
                     return
-            except Exception as error:  # noqa: BLE001
+            except Exception as error:
                 say.warning(f"bug: {describe(error)}; going on")
                 if self.tree.now - failed < HOPELESS:
                     raise OutOfOrder from error

@@ -158,6 +158,8 @@ class Tree:
         try:
             unit.write()
             return unit.protocol.flush(self.now)
+        except FileNotFoundError:
+            return NEVER  # the directory was removed while the service ran
         except OSError as error:
             say.warning(f"{unit.name}: unable to write its status: {say.reason(error)}; trying again")
             return self.now + AGAIN

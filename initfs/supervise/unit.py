@@ -142,13 +142,22 @@ class Unit:
             case Kill(pid, signum):
                 process.kill(pid, signum)
             case Tally(status):
-                stamp = tai.pack(time.time_ns())
-                self.protocol.record_death(stamp, status, self.directory.tally())
+                self._tally(status)
             case MarkDown(down):
                 self.directory.mark_down(down)
             case Publish():
                 self._publish(effect)
         return None
+
+    def _tally(self, status: int) -> None:
+        stamp = tai.pack(time.time_ns())
+        keep = self.directory.tally()
+        try:
+            self.protocol.record_death(stamp, status, keep)
+        except FileNotFoundError:
+            return  # the directory was removed while the service ran
+        except OSError as error:
+            say.warning(f"{self.name}: unable to record its death: {say.reason(error)}")
 
     def _publish(self, news: Publish) -> None:
         if news.event in ("up", "down"):
