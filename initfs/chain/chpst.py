@@ -62,14 +62,7 @@ def main(argv: list[str]) -> int:
 
 def change(given: Mapping[str, str], nice: int) -> None:
     """Make the changes that options ask for, but for the limits, in the order that the specification gives."""
-    if "P" in given:
-        pgrphack.new_session()
-    if "e" in given:
-        _environment(given["e"])
-    if "/" in given:
-        _tried(f"change root to {given['/']}", lambda: (os.chdir(given["/"]), os.chroot(".")))
-    if "C" in given:
-        _tried(f"change to {given['C']}", lambda: os.chdir(given["C"]))
+    _surroundings(given)
     if nice:
         _tried("set the priority", lambda: os.nice(nice))
     if "U" in given:
@@ -84,6 +77,18 @@ def change(given: Mapping[str, str], nice: int) -> None:
     for letter in "012":
         if letter in given:
             descriptors.close(int(letter))
+
+
+def _surroundings(given: Mapping[str, str]) -> None:
+    if "P" in given:
+        pgrphack.new_session()
+    if "e" in given:
+        _environment(given["e"])
+    if "/" in given:
+        _tried(f"change to {given['/']}", lambda: os.chdir(given["/"]))
+        _tried(f"make {given['/']} the root", lambda: os.chroot("."))
+    if "C" in given:
+        _tried(f"change to {given['C']}", lambda: os.chdir(given["C"]))
 
 
 def ids(text: str) -> tuple[int, tuple[int, ...]]:
@@ -118,29 +123,37 @@ def lock(path: str, *, wait: bool) -> None:
 def emulate(name: str, arguments: list[str]) -> int:
     """Be one of the programs that runit's chpst is under other names; their differences from ours are in 3.1 to 3.4."""
     usage_line = ALONE[name]
+    letters = {
+        "setlock": "nNxX",
+        "softlimit": "".join(f"{letter}:" for letter in limits.NAMES if letter != "P"),
+    }
+    found, rest = options.parse(arguments, letters.get(name, ""), usage_line)
+    if len(rest) < (1 if name in ("pgrphack", "softlimit") else 2):
+        raise say.usage(usage_line)
     if name == "softlimit":
-        found, rest = options.parse(arguments, "".join(f"{each}:" for each in limits.NAMES if each != "P"), usage_line)
         for letter, number in [(letter, limits.amount(text, usage_line)) for letter, text in found]:
             limits.limit(letter, number)
-        return _run(rest, usage_line)
-    found, rest = options.parse(arguments, "nNxX" if name == "setlock" else "", usage_line)
-    if len(rest) < (1 if name == "pgrphack" else 2):
-        raise say.usage(usage_line)
-    if name == "pgrphack":
+    elif name == "pgrphack":
         pgrphack.new_session()
-        return _run(rest, usage_line)
-    if name != "setlock":
-        change({NAMES[name]: rest[0]}, 0)
-        return _run(rest[1:], usage_line)
-    letters = [letter for letter, _ in found]
-    silent = ([""] + [each for each in letters if each in "xX"])[-1] == "x"
+    elif name == "setlock":
+        return _setlock([letter for letter, _ in found], rest)
+    else:
+        change({NAMES[name]: rest.pop(0)}, 0)
+    return _run(rest, usage_line)
+
+
+def _setlock(letters: list[str], rest: list[str]) -> int:
+    patient = [letter for letter in letters if letter in "nN"][-1:] != ["n"]
+    silent = [letter for letter in letters if letter in "xX"][-1:] == ["x"]
     try:
-        lock(rest[0], wait=([""] + [each for each in letters if each in "nN"])[-1] != "n")
-        return _run(rest[1:], usage_line)
+        lock(rest[0], wait=patient)
+        if not chain.ours(rest[1:]):
+            raise failed(chain.execute(rest[1], rest[1:]))
     except say.Fatal:
         if silent:
             return say.OK
         raise
+    return chain.run(rest[1:], ALONE["setlock"])
 
 
 def failed(fatal: say.Fatal) -> say.Fatal:

@@ -34,7 +34,7 @@ def main(argv: list[str]) -> int:
 
 def defaults(text: str) -> tuple[int, int, tuple[int, ...]]:
     """What stands for an unknown account: `uid:gid:gid,gid`; what is missing is 0, or no group."""
-    uid, gid, groups = (text.split(":", 2) + ["", ""])[:3]
+    uid, gid, groups = [*text.split(":", 2), "", ""][:3]
     wanted = (identity.number(uid or "0"), identity.number(gid or "0"), identity.numbers(groups))
     match wanted:
         case (int(one), int(two), tuple(three)):

@@ -39,7 +39,10 @@ def main(argv: list[str]) -> int:
 
 def positional(zero: str, arguments: list[str], count: int, *, shift: bool = False) -> dict[str, list[str]]:
     """The variables `#`, `0`, `1` to COUNT and `@`. A missing argument is empty; SHIFT leaves the first ones out of `@`."""
-    first = {str(index + 1): [word] for index, word in enumerate([*arguments[:count], *[""] * (count - len(arguments))])}
+    first = {
+        str(index + 1): [word]
+        for index, word in enumerate([*arguments[:count], *[""] * (count - len(arguments))])
+    }
     return {"#": [str(len(arguments))], "0": [zero], **first, "@": arguments[count if shift else 0 :]}
 
 

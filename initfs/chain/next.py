@@ -33,7 +33,9 @@ class _Chain:
     path = os.environ.get("PATH", DEFAULT_PATH)
 
 
-at_exec: list[Callable[[], None]] = []  # changes that Python itself could not live with, made just before the exec
+at_exec: list[
+    Callable[[], None]
+] = []  # changes that Python itself could not live with, made just before the exec
 
 
 def run(argv: list[str], usage_line: str) -> int:
@@ -70,7 +72,9 @@ def execute(file: str, argv: list[str]) -> say.Fatal:
                 break
             if error.errno == EACCES:
                 kept = error
-    return say.unable(f"run {file}", kept, say.NOT_FOUND if kept.errno in (ENOENT, ENOTDIR) else say.CANNOT_EXEC)
+    return say.unable(
+        f"run {file}", kept, say.NOT_FOUND if kept.errno in (ENOENT, ENOTDIR) else say.CANNOT_EXEC
+    )
 
 
 def ours(argv: list[str]) -> bool:

@@ -14,7 +14,9 @@ from initfs.chain import next as chain
 from initfs.chain.substitute import in_words
 from initfs.options import parse
 
-USAGE = "redirfd -r | -w | -u | -a | -x [-n | -N] [-b] fd file prog...  (or -f [-E | -e] variable file prog...)"
+USAGE = (
+    "redirfd -r | -w | -u | -a | -x [-n | -N] [-b] fd file prog...  (or -f [-E | -e] variable file prog...)"
+)
 
 ACCESS: dict[str, tuple[str, ...]] = {
     "r": ("read",),
@@ -34,7 +36,14 @@ _BIT = {chr(1 + index): name for index, name in enumerate(("read", "write", *BIT
 _NO_BIT = {chr(0x21 + index): name for index, name in enumerate(("read", "write", *BITS))}
 LONG = {name: letter for letter, name in _BIT.items()}
 LONG |= {f"no-{name}": letter for letter, name in _NO_BIT.items()}
-LONG |= {"nonblock": "n", "block": "N", "switch-block": "b", "open": "f", "autoimport": "E", "no-autoimport": "e"}
+LONG |= {
+    "nonblock": "n",
+    "block": "N",
+    "switch-block": "b",
+    "open": "f",
+    "autoimport": "E",
+    "no-autoimport": "e",
+}
 
 
 def main(argv: list[str]) -> int:

@@ -124,7 +124,7 @@ def _escape(script: bytes, at: int, word: bytearray) -> int:
 
 
 def _number(script: bytes, at: int, word: bytearray) -> int:
-    """`\\0xAB`, `\\0123`, `\\123`: one byte in hexadecimal, octal, decimal."""
+    r"""`\0xAB`, `\0123`, `\123`: one byte in hexadecimal, octal, decimal."""
     if script[at : at + 2] == b"0x":
         start, digits, base, most = at + 2, _HEX, 16, 2
     elif script[at : at + 1] == b"0":
