@@ -48,7 +48,7 @@ class Job:
 
     def __init__(self, sink: Callable[[str, bytes], None] | None = None) -> None:
         self.streams: dict[str, bytearray] = {"stdout": bytearray(), "stderr": bytearray()}
-        self.sink = sink  # called with stream and bytes as they come
+        self.sink = sink  # called with stream and bytes as they come, with no bytes at the end
         self.result: Result | None = None
         self.lost = ""  # why there will be no result
 
@@ -62,6 +62,8 @@ class Job:
             code = int(str(answer["exit"])) if "exit" in answer else -int(str(answer["signal"]))
             out, err = (bytes(self.streams[name]).decode(errors="replace") for name in ("stdout", "stderr"))
             self.result = Result(code, out, err, late=bool(answer.get("late")))
+            for name in self.streams if self.sink else ():
+                self.wrote(name, b"")
 
     def wrote(self, name: str, data: bytes) -> None:
         self.streams[name] += data

@@ -62,7 +62,7 @@ def test_output_is_given_out_as_it_comes(emulator: str) -> None:
     with fake(emulator) as vm:
         vm.run(["echo", "a"], timeout=20, sink=lambda stream, data: heard.append((stream, data)))
 
-    assert heard == [("stdout", b"a\n")]
+    assert heard == [("stdout", b"a\n"), ("stdout", b""), ("stderr", b"")]
 
 
 def test_a_guest_that_powers_off_says_why_qemu_ended(emulator: str) -> None:
