@@ -48,7 +48,7 @@ def main(argv: list[str]) -> int:
     if "V" in given:
         say.info(VERSION)
         return say.OK
-    if not rest or given.keys() >= {"l", "L"}:
+    if not rest or given.keys() >= {"l", "L"} or given.get("b") == "":
         raise say.usage(USAGE)
     wanted = {letter: limits.amount(given[letter], USAGE) for letter in LIMITS if letter in given}
     nice = increment(given.get("n", "0"))

@@ -17,7 +17,7 @@ USAGE = "exec [-c] [-l] [-a name] prog..."
 def main(argv: list[str]) -> int:
     found, rest = parse(argv[1:], "cla:", USAGE)
     given = dict(found)
-    if not rest:
+    if not rest or given.get("a") == "":
         raise say.usage(USAGE)
     if "c" in given:
         os.environ.clear()

@@ -62,8 +62,9 @@ def execute(file: str, argv: list[str]) -> say.Fatal:
     for change in at_exec:
         change()
     signals.default(*process.RESTORED)
-    kept = FileNotFoundError(ENOENT, os.strerror(ENOENT)) if file else OSError(ENOENT, os.strerror(ENOENT))
-    for directory in [""] if "/" in file or not file else _Chain.path.split(":"):
+    kept: OSError = FileNotFoundError(ENOENT, os.strerror(ENOENT))
+    directories = _Chain.path.split(":") if "/" not in file else [""]
+    for directory in directories if file else ():
         try:
             os.execve(os.path.join(directory, file), argv, os.environ)
         except OSError as error:
@@ -72,9 +73,8 @@ def execute(file: str, argv: list[str]) -> say.Fatal:
                 break
             if error.errno == EACCES:
                 kept = error
-    return say.unable(
-        f"run {file}", kept, say.NOT_FOUND if kept.errno in (ENOENT, ENOTDIR) else say.CANNOT_EXEC
-    )
+    code = say.NOT_FOUND if kept.errno == ENOENT else say.CANNOT_EXEC
+    return say.unable(f"run {file}", kept, code)
 
 
 def ours(argv: list[str]) -> bool:
