@@ -123,8 +123,8 @@ def prepare(board: Board, profile: Profile, sources: Sources, report: Report, *,
 
 
 def names(board: Board, profile: Profile) -> list[str]:
-    """Return the names of all Debian packages an image takes files from."""
-    base = [*bytecode.names(suite(board.suite).python), "libffi8"]
+    """Return the names of all Debian packages an image may take files from; libgcc is one that few need."""
+    base = [*bytecode.names(suite(board.suite).python), "libffi8", "libgcc-s1"]
     return sorted({*base, board.kernel, *board.packages, *profile.packages})
 
 

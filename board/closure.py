@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 # one, or a board or profile that lists it, gets it.
 OPTIONAL = frozenset({"_hashlib", "_ssl", "ssl", "bz2", "_bz2", "lzma", "_lzma", "readline", "_curses", "_sqlite3", "_testcapi"})
 # Needed by the interpreter itself: the text encodings of start and of open(), and `os`, which is built in
-# but whose file is the mark by which the interpreter finds its library.
-START = ("os", "encodings", "encodings.aliases", "encodings.utf_8", "encodings.ascii", "encodings.latin_1")
+# but whose file is the mark by which the interpreter finds its library; `python3 -c` needs linecache (3.13).
+START = ("os", "encodings", "encodings.aliases", "encodings.utf_8", "encodings.ascii", "encodings.latin_1", "linecache")
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,8 @@ import re
 from board.sources import paragraphs
 
 # Packages whose copyright file is prose, by the beginning of their name
-PROSE = {"python": "PSF-2.0", "libpython": "PSF-2.0", "busybox": "GPL-2.0-only", "initfs": "ISC"}
+PROSE = {"python": "PSF-2.0", "libpython": "PSF-2.0", "busybox": "GPL-2.0-only", "initfs": "ISC",
+         "libgcc": "GPL-3.0-or-later WITH GCC-exception-3.1"}  # fmt: skip
 MENTION = re.compile(r"/usr/share/common-licenses/([A-Za-z]+-?[0-9.]*[0-9])")
 UNKNOWN = "see the copyright file"
 

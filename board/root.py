@@ -211,31 +211,31 @@ def libraries(records: Sequence[Record], packages: Packages, triplet: str) -> It
 
     Raises Failure naming the program and the library which no package of the image has.
     """
-    unread = [record for record in records if isinstance(record, File) and record.group != "modules"]
+    unread = [record for record in records if isinstance(record, File) and record.group != "modules" and record.data[:4] == MAGIC]
     there = {posixpath.basename(record.path) for record in unread}
-    while unread:
-        record = unread.pop()
-        for place in places(record, triplet):
-            name = posixpath.basename(place[0])
-            if name in there:
-                continue
-            found = next(((path, entry) for path in place if (entry := packages.find(path))), None)
-            if found is None:
-                raise Failure(f"pack {record.path} (of {record.package})", f"it needs {name}, which no package of the image has")
-            library = taken(found[0], found[1], "libraries")
+    # loaders first: libraries need them as well, but by name, and programs by path
+    wanted: list[tuple[File, tuple[str, ...]]] = [(record, (merge(Elf(record.data).interpreter()),)) for record in unread if Elf(record.data).interpreter()]
+    while wanted or unread:
+        if not wanted:
+            record = unread.pop()
+            wanted = [(record, (f"/usr/lib/{triplet}/{name}", f"/usr/lib/{name}")) for name in Elf(record.data).needed()]
+            continue
+        record, places = wanted.pop()
+        name = posixpath.basename(places[0])
+        if name not in there:
+            library = supplied(packages, places, record)
             there.add(name)
             unread.append(library)
             yield library
 
 
-def places(record: File, triplet: str) -> list[tuple[str, ...]]:
-    """Return, for each thing an ELF file needs, the paths where it may be."""
-    if record.data[:4] != MAGIC:
-        return []
-    elf = Elf(record.data)
-    # the loader is a library as well: at the path that programs name
-    loader = [(merge(elf.interpreter()),)] if elf.interpreter() else []
-    return loader + [(f"/usr/lib/{triplet}/{name}", f"/usr/lib/{name}") for name in elf.needed()]
+def supplied(packages: Packages, places: Sequence[str], user: Record) -> File:
+    """Return the library that some package has at one of the places."""
+    for path in places:
+        if entry := packages.find(path):
+            return taken(path, entry, "libraries")
+    name = posixpath.basename(places[0])
+    raise Failure(f"pack {user.path} (of {user.package})", f"it needs {name}, which no package of the image has")
 
 
 def merge(path: str) -> str:
