@@ -55,3 +55,24 @@ def member(
 def padded(data: bytes) -> bytes:
     """Return the data with zeros up to a multiple of four bytes."""
     return data + bytes(-len(data) % 4)
+
+
+def read(data: bytes) -> dict[str, bytes]:
+    """Return the regular files of one or more archives in a row: path (absolute) to content. Raises ValueError."""
+    found: dict[str, bytes] = {}
+    at = 0
+    while at < len(data):
+        if data[at : at + 6] != b"070701":
+            raise ValueError(f"no cpio member at {at}")
+        numbers = [int(data[at + 6 + 8 * i : at + 14 + 8 * i], 16) for i in range(13)]
+        name = data[at + 110 : at + 110 + numbers[11] - 1].decode()
+        start = at + aligned(110 + numbers[11])
+        if numbers[1] & 0o170000 == KINDS["file"]:
+            found[f"/{name}"] = data[start : start + numbers[6]]
+        at = start + aligned(numbers[6])
+    return found
+
+
+def aligned(size: int) -> int:
+    """Return the size with its padding."""
+    return size + -size % 4
