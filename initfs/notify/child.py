@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 
 from initfs import process, say
+from initfs.chain import next as chain  # also gives back the environment as it was handed to us
+from initfs.chain.child import fork
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+become = chain.run  # the rest of a command line instead of this program: (words, usage line) -> exit code
 
 
 def start(argv: list[str]) -> int:
@@ -26,26 +30,12 @@ def aside(work: Callable[[], int], *, direct: bool) -> None:
 
     DIRECT: by a child, which the program to come must reap. Otherwise by a grandchild, which nobody has to know of.
     """
-    pid = os.fork()
-    if pid:
-        if not direct:
-            os.waitpid(pid, 0)
-        return
-    if direct or not os.fork():
-        os._exit(_done(work))
-    os._exit(0)
 
+    def detach() -> int:
+        fork(work)
+        return say.OK
 
-def _done(work: Callable[[], int]) -> int:
-    """The exit code of WORK, which must not return into the program that was forked, whatever it raises."""
-    try:
-        return work()
-    except say.Fatal as fatal:
-        say.fatal(str(fatal))
-        return fatal.code
-    except OSError as error:
-        say.fatal(f"unable to go on: {say.reason(error)}")
-        return say.TEMPORARY
-    except BaseException as error:  # noqa: BLE001 nothing may pass
-        say.fatal(f"bug: {error!r}")
-        return say.BUG
+    if direct:
+        fork(work)
+    else:
+        os.waitpid(fork(detach), 0)

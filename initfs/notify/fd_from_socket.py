@@ -12,9 +12,8 @@ from initfs import say
 from initfs.loop import NEVER
 from initfs.notify import readiness
 from initfs.notify.arguments import until
-from initfs.notify.child import aside
+from initfs.notify.child import aside, become
 from initfs.options import number, parse
-from initfs.process import execute
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,8 +45,10 @@ def main(argv: list[str]) -> int:
     except OSError as error:
         raise say.unable(f"bridge to descriptor {fd}", error) from error
     os.environ["NOTIFY_SOCKET"] = "@" + receiver.getsockname()[1:].decode()
+    receiver.close()
+    os.close(daemon)
     os.close(fd)  # the bridge speaks for the daemon; when both are gone, the supervisor reads the end
-    raise execute(program)
+    return become(program, USAGE)
 
 
 def relay(receiver: socket, fd: int, daemon: int, deadline: float) -> int:

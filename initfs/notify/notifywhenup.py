@@ -13,8 +13,8 @@ from initfs import files, say, tai
 from initfs.loop import NEVER
 from initfs.notify import fifodir, readiness
 from initfs.notify.arguments import until
+from initfs.notify.child import become
 from initfs.options import number, parse
-from initfs.process import execute
 from initfs.supervise import status
 
 USAGE = "notifywhenup [-d fd] [-e fifodir] [-f] [-t ms] prog..."
@@ -41,7 +41,7 @@ def main(argv: list[str]) -> int:
         except OSError as error:
             raise say.unable(f"give descriptor {own} the number {fd}", error) from error
         os.close(own)
-    raise execute(program)
+    return become(program, USAGE)
 
 
 def relay(reader: int, pid: int, daemon: int, events: str, deadline: float) -> int:

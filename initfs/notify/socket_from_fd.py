@@ -13,8 +13,8 @@ from initfs import say
 from initfs.loop import NEVER, now
 from initfs.notify import readiness
 from initfs.notify.arguments import until
+from initfs.notify.child import become
 from initfs.options import number, parse
-from initfs.process import execute
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def main(argv: list[str]) -> int:
     deadline = until(given["t"], USAGE) if "t" in given else NEVER
     name = os.environ.get("NOTIFY_SOCKET", "")
     if not name:
-        raise execute(program)
+        return become(program, USAGE)
     address = parse_address(name)
     readiness.pipe(
         fd,
@@ -43,7 +43,7 @@ def main(argv: list[str]) -> int:
     )
     if "k" not in given:
         del os.environ["NOTIFY_SOCKET"]
-    raise execute(program)
+    return become(program, USAGE)
 
 
 def parse_address(name: str) -> bytes:

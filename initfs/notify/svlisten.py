@@ -8,8 +8,8 @@ from __future__ import annotations
 from initfs import say
 from initfs.notify import child
 from initfs.notify.arguments import block
+from initfs.notify.child import become
 from initfs.notify.services import Request, Services, request
-from initfs.process import execute
 
 USAGE = (
     'svlisten [-u|-U|-d|-D|-r|-R] [-a|-o] [-t ms] dir... "" prog... | svlisten1 [-uUdDrR] [-t ms] dir prog...'
@@ -27,7 +27,7 @@ def main(argv: list[str]) -> int:
     if not program:
         raise say.usage(USAGE)
     if not directories:
-        raise execute(program)
+        return become(program, USAGE)
     return _listen(asked, directories, program)
 
 
