@@ -57,16 +57,17 @@ class Journal:
 
     def __init__(self) -> None:
         self._boot = (files.read("/proc/sys/kernel/random/boot_id") or b"").decode().strip()
-        self._seq = 0
+        self.seq = 0
         self._lines: list[bytes] = []
         self._listener: _socket.socket | None = None
         self._subscribers: dict[int, _socket.socket] = {}
         self._loop: Loop | None = None
+        self._last = -1
 
     def publish(self, service: str, event: str, pid: int = 0, reason: str = "", when: float = 0.0) -> None:
         """Remember an event that happened WHEN (monotonic seconds; 0: now) and send it to the subscribers."""
-        self._seq += 1
-        line = encode(self._seq, self._boot, when or time.monotonic(), service, event, pid, reason)
+        self.seq += 1
+        line = encode(self.seq, self._boot, when or time.monotonic(), service, event, pid, reason)
         self._lines.append(line)
         if len(self._lines) > REMEMBERED:
             del self._lines[0]
@@ -91,12 +92,18 @@ class Journal:
         self._listener = listener
         loop.watch(listener.fileno(), self._accept)
 
-    def close(self) -> None:
-        for fd in list(self._subscribers):
-            self._drop(fd)
-        if self._listener is not None and self._loop is not None:
-            self._loop.forget(self._listener.fileno())
-            self._listener.close()
+    def write_last(self, fd: int, after: int) -> None:
+        """Write the events after number AFTER, and all that come, to FD. Its reader knows what it has had by `seq`."""
+        self._last = fd
+        count = min(self.seq - after, len(self._lines))
+        self._write_last(b"".join(self._lines[len(self._lines) - count :]))
+
+    def _write_last(self, data: bytes) -> None:
+        while data:
+            try:
+                data = data[os.write(self._last, data) :]
+            except OSError:
+                return
 
     def _accept(self) -> None:
         assert self._listener is not None

@@ -59,7 +59,7 @@ class Scandir:
         self._limits = limits
         self._entries: dict[Identity, Entry] = {}
         self._waiting = watch.Waiting()
-        self._first = True
+        self.scanned = False  # the first scan is done, all that it found is started
         self.due = NEVER
         self.requested = False
         if limits.watch:
@@ -162,8 +162,8 @@ class Scandir:
         self._tree.queue(self._scanned)
 
     def _scanned(self) -> None:
-        if self._first:
-            self._first = False
+        if not self.scanned:
+            self.scanned = True
             self._tree.journal.publish("", "tree")
 
     def _apply(self, operation: Operation, identities: dict[str, Identity]) -> None:

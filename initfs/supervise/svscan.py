@@ -116,6 +116,7 @@ class Svscan:
         """Take the scan directory; say.Fatal when it can't be had."""
         self.options = given
         self.mode = ""  # handed to `finish`
+        self.commands = COMMANDS
         self._ending = self._aborted = False
         self._pending = ""
         self._fd = _open_scandir(given.scandir)
@@ -157,11 +158,16 @@ class Svscan:
 
     def turn(self) -> bool:
         """One turn of everything; False when the end has come."""
-        self.tree.turn(NEVER if self._ending else self.scandir.due)
+        self.tree.turn(self.due)
         if not self._ending:
             self.scandir.scan_if_due()
         self._act()
         return not (self._aborted or (self._ending and not self.scandir.units))
+
+    @property
+    def due(self) -> float:
+        """When the scan directory is to be looked at again."""
+        return NEVER if self._ending else self.scandir.due
 
     def signalled(self, signum: int) -> None:
         """A caught signal: its script, or its built-in meaning."""
@@ -174,7 +180,7 @@ class Svscan:
         elif signum == signals.ABRT:
             self._aborted = True
         elif signum in SCRIPTED and not self._script(f"SIG{signals.name(signum)}"):
-            self._pending += COMMANDS.get(signum, "")
+            self._pending += self.commands.get(signum, "")
 
     def command(self, letters: str) -> None:
         """Act on command letters, in order, at the end of this turn."""
@@ -218,7 +224,6 @@ class Svscan:
         """Bring all services down; loggers end by end-of-file, or are told to as well."""
         if not self._ending:
             self._ending = True
-            self.tree.journal.publish("", "stopping", 0, self.mode)
             if self.scandir.has_catch_all():
                 self._let_catch_all_end()
         self.scandir.dismiss_all(kill_loggers=kill_loggers)

@@ -17,8 +17,15 @@ from initfs.supervise.journal import Journal
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Protocol
 
     from initfs.supervise.unit import Unit
+
+    class Owner(Protocol):
+        """Whoever is told of a child's death."""
+
+        def died(self, status: int) -> None: ...
+
 
 BATCH = 50
 AGAIN = 1.0  # seconds until a status file that could not be written is tried again
@@ -34,7 +41,7 @@ class Tree:
         self.runit = runit
         self.on_gone: Callable[[Unit], None] = lambda _unit: None
         self._null = -1
-        self._owners: dict[int, Unit] = {}
+        self._owners: dict[int, Owner] = {}
         self._due: dict[Unit, float] = {}
         self._changed: dict[Unit, None] = {}
         self._later: dict[Unit, float] = {}  # whose files or letters wait, and until when
@@ -59,9 +66,9 @@ class Tree:
         self._unfurnished.append(unit)
         unit.begin()
 
-    def own(self, pid: int, unit: Unit) -> None:
-        """The child PID is this unit's."""
-        self._owners[pid] = unit
+    def own(self, pid: int, owner: Owner) -> None:
+        """The death of the child PID is OWNER's news."""
+        self._owners[pid] = owner
 
     def changed(self, unit: Unit) -> None:
         """The unit's status files are out of date, and it may have letters to send."""
@@ -114,9 +121,9 @@ class Tree:
         dead = process.reap()
         self._deaths = len(dead) == process.REAPED_AT_ONCE
         for pid, status in dead:
-            unit = self._owners.pop(pid, None)
-            if unit is not None:
-                unit.died(status)
+            owner = self._owners.pop(pid, None)
+            if owner is not None:  # else an orphan that the kernel gave us
+                owner.died(status)
 
     def _expire(self) -> None:
         if not self._due:
