@@ -20,9 +20,9 @@ from board import manifest as papers
 from board.apt import Root
 from board.architecture import architecture, suite
 from board.licence import licence
+from board.ours import Sources
 from board.packages import Packages
 from board.report import Report, mode
-from board.root import Sources
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,0 +1,117 @@
+"""The interpreter, its library, and the shared libraries of everything: what our code needs and no more."""
+from __future__ import annotations
+
+import posixpath
+from typing import TYPE_CHECKING
+
+from board import bytecode, services
+from board.closure import Module, closure
+from board.elf import MAGIC, Elf
+from board.host import Failure
+from board.tree import Directory, File, Link, Record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from board.bytecode import Python
+    from board.model import Board, Profile
+    from board.ours import Sources
+    from board.packages import Entry, Packages
+
+
+def interpreter(packages: Packages, version: str) -> Iterator[Record]:
+    """Return Python itself."""
+    entry = packages.find(f"/usr/bin/python{version}")
+    if entry is None:
+        raise Failure("pack Python", f"python{version}-minimal has no /usr/bin/python{version}")
+    yield taken(f"/usr/bin/python{version}", entry, "interpreter")
+    yield Link(path="/usr/bin/python3", target=f"python{version}", package=entry.package, group="interpreter")
+    # an empty one keeps the interpreter from complaining that it has none
+    yield Directory(path=f"/usr/lib/python{version}/lib-dynload", package=entry.package, group="interpreter")
+
+
+def finder(packages: Packages, version: str) -> Callable[[str], Module | None]:
+    """Return the look-up of library modules in the packages."""
+    home = f"/usr/lib/python{version}"
+    extensions = {
+        posixpath.basename(path).partition(".")[0]: entry.path
+        for path, entry in packages.entries.items()
+        if path.startswith(f"{home}/lib-dynload/") and path.endswith(".so")
+    }
+
+    def find(name: str) -> Module | None:
+        path = f"{home}/{name.replace('.', '/')}"
+        for end, package in (("/__init__.py", True), (".py", False)):
+            if entry := packages.find(path + end):
+                return Module(name, entry.path, package)
+        return Module(name, extensions[name], package=False) if name in extensions else None
+
+    return find
+
+
+def wanted(sources: Sources, profile: Profile, board: Board, packages: Packages, python: Python) -> dict[str, Module]:
+    """Return the library modules that our package, the Python programs of services, board and profile need."""
+    own = {name: (path.read_text(), path.name == "__init__.py") for name, path in sources.modules().items()}
+    for path in sources.files():
+        if path.is_relative_to(sources.package):
+            continue
+        if path.read_bytes()[:64].startswith(b"#!") and b"python" in path.read_bytes().split(b"\n")[0]:
+            own[str(path)] = (path.read_text(), False)
+    return closure(own, (*profile.python, *board.python), finder(packages, python.version), bytecode.inside(python))
+
+
+def stdlib(modules: Iterable[Module], packages: Packages, python: Python) -> Iterator[Record]:
+    """Return the library: bytecode for the Python modules, extension modules as they are."""
+    home = f"/usr/lib/python{python.version}"
+    origin = {entry.path: entry.package for entry in packages.entries.values()}
+    plain = [module for module in modules if not module.extension]
+    targets = [f"{home}/{module.name.replace('.', '/')}{'/__init__' if module.package else ''}" for module in plain]
+    code = bytecode.compiled(python, [bytecode.Source(module.path, f"{target}.py") for module, target in zip(plain, targets, strict=True)])
+    for module, target, data in zip(plain, targets, code, strict=True):
+        yield File(path=f"{target}.pyc", data=data, package=origin[module.path], group="stdlib")
+    for module in modules:
+        if module.extension:
+            path = f"{home}/lib-dynload/{module.path.name}"
+            yield File(path=path, data=module.path.read_bytes(), package=origin[module.path], group="stdlib")
+
+
+def libraries(records: Sequence[Record], packages: Packages, triplet: str) -> Iterator[Record]:
+    """Return the loaders and libraries that the programs among the records need, and those these need.
+
+    Raises Failure naming the program and the library which no package of the image has.
+    """
+    unread = [record for record in records if isinstance(record, File) and record.group != "modules" and record.data[:4] == MAGIC]
+    there = {posixpath.basename(record.path) for record in unread}
+    # loaders first: libraries need them as well, but by name, and programs by path
+    wanted: list[tuple[File, tuple[str, ...]]] = [(record, (merge(Elf(record.data).interpreter()),)) for record in unread if Elf(record.data).interpreter()]
+    while wanted or unread:
+        if not wanted:
+            record = unread.pop()
+            wanted = [(record, (f"/usr/lib/{triplet}/{name}", f"/usr/lib/{name}")) for name in Elf(record.data).needed()]
+            continue
+        record, places = wanted.pop()
+        name = posixpath.basename(places[0])
+        if name not in there:
+            library = supplied(packages, places, record)
+            there.add(name)
+            unread.append(library)
+            yield library
+
+
+def supplied(packages: Packages, places: Sequence[str], user: Record) -> File:
+    """Return the library that some package has at one of the places."""
+    for path in places:
+        if entry := packages.find(path):
+            return taken(path, entry, "libraries")
+    name = posixpath.basename(places[0])
+    raise Failure(f"pack {user.path} (of {user.package})", f"it needs {name}, which no package of the image has")
+
+
+def merge(path: str) -> str:
+    """Return where a loader's path leads in the image: /lib and /lib64 are links into /usr."""
+    return f"/usr{path}" if path.startswith(("/lib/", "/lib64/")) else path
+
+
+def taken(path: str, entry: Entry, group: str) -> File:
+    """Return the record of a package's file."""
+    return File(path=path, mode=services.mode(entry.path), data=entry.path.read_bytes(), package=entry.package, group=group)
