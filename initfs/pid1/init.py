@@ -26,7 +26,7 @@ USAGE = "init (as process 1)"
 SCANDIR = "/run/service"
 FIFO = f"{SCANDIR}/{CATCH_ALL}/fifo"
 EVENTS = "/run/initfs/events"
-LAST_WORDS = "/run/initfs/last-words"  # a link to where the last events go when nobody is left to carry them
+LAST_WORDS = "/run/initfs/events-port"  # a link to where events go when nobody is left to carry them
 STAGE2, SHUTDOWN = "/etc/initfs/rc.init", "/etc/initfs/rc.shutdown"
 KDSIGACCEPT = 0x4B4E  # linux/kd.h: which signal the keyboard's special request sends
 # What a signal asks for (`spec/init.md` 7.2). TERM, QUIT and HUP mean nothing to process 1.

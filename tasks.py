@@ -1,0 +1,47 @@
+"""The verbs: `./inv --list` shows them."""
+
+from __future__ import annotations
+
+import sys
+
+from invoke.collection import Collection
+from invoke.context import Context
+from invoke.tasks import task
+
+from board import tasks as board
+from qemu import tasks as qemu
+
+# The programs of other suites that the tests run beside ours, and what the image builder needs.
+PACKAGES = ("runit", "daemontools", "s6", "execline", "busybox-static", "iproute2", "procps", "strace", "util-linux")
+
+
+@task(help={"quick": "without QEMU", "k": "only tests whose names match", "jobs": "at once"})
+def test(context: Context, quick: bool = False, k: str = "", jobs: int = 2) -> None:
+    """Run the tests: style, types, pure, process, namespace, image and vm. --quick leaves out what boots a machine."""
+    from board.host import need
+
+    need(PACKAGES)
+    words = [sys.executable, "-m", "pytest", "-n", str(jobs), "--dist", "loadgroup"]
+    words += ["-m", '"not vm and not image"'] if quick else []
+    words += ["-k", f'"{k}"'] if k else []
+    context.run(" ".join(words), pty=sys.stdout.isatty())
+
+
+@task
+def lint(context: Context, fix: bool = False) -> None:
+    """Check style and types; --fix mends what can be mended."""
+    if fix:
+        context.run(f"{sys.executable} -m ruff format .")
+    context.run(f"{sys.executable} -m ruff check {'--fix' if fix else ''} .")
+    context.run(f"{sys.executable} -m mypy")
+
+
+@task
+def table(context: Context) -> None:
+    """Rewrite the printed table of the automaton's cells (tests/golden/)."""
+    context.run(f"{sys.executable} -m tests.golden.cells --write")
+
+
+namespace = Collection(test, lint, table)
+for verb in (*Collection.from_module(board).tasks.values(), *qemu.collection.tasks.values()):
+    namespace.add_task(verb)
