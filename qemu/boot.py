@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from board import host
+from board.verified import Verified, record
 from qemu import machine
 from qemu.errors import EndedError
 from qemu.image import announcing
@@ -19,7 +20,6 @@ from qemu.vm import Machine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from board.build import Image
     from board.model import Board
@@ -68,7 +68,7 @@ def release() -> int:
 
 def interactive(request: Request) -> int:
     """Boot with the console on this terminal; return QEMU's status when it has ended."""
-    with recorder(request.events) as record, vm(request, record, terminal=True) as guest:
+    with recorder(request.events) as listener, vm(request, listener, terminal=True) as guest:
         try:
             guest.wait_stopped(timeout=NO_LIMIT)
         finally:
@@ -78,22 +78,24 @@ def interactive(request: Request) -> int:
 
 def headless(request: Request, sink: Callable[[str, bytes], None], live: list[Machine]) -> Outcome:
     """Boot, run the command, power off. Raises VmError, OSError. `live` holds the machine meanwhile: others may stop it."""
-    deadline = time.monotonic() + request.limit
+    began = time.monotonic()
+    deadline = began + request.limit
 
     def left() -> float:
         return max(1.0, deadline - time.monotonic())
 
-    with recorder(request.events) as record, vm(request, record) as guest:
+    with recorder(request.events) as listener, vm(request, listener) as guest:
         live.append(guest)
         try:
             guest.wait_booted(announcing(files(request.image)), timeout=left())
+            ready = time.monotonic() - began
             result = guest.run(request.command, timeout=left(), sink=sink)
             power_off(guest, left())
         finally:
             live.remove(guest)
         outcome = Outcome(request.board.name, result.status, times(guest.events))
     if not request.kernel:
-        verified(request, outcome)
+        verified(request, ready)
     return outcome
 
 
@@ -108,10 +110,10 @@ def power_off(guest: Machine, limit: float) -> None:
         return
 
 
-def vm(request: Request, record: Callable[[Event], None], *, terminal: bool = False) -> Machine:
+def vm(request: Request, listener: Callable[[Event], None], *, terminal: bool = False) -> Machine:
     return Machine(
         request.board, request.image, memory=request.memory, forward=request.forwards, kernel=request.kernel,
-        terminal=terminal, listener=record,
+        terminal=terminal, listener=listener,
     )  # fmt: skip
 
 
@@ -140,17 +142,11 @@ class recorder:  # noqa: N801 -- used like a function
             self.file.close()
 
 
-def verified(request: Request, outcome: Outcome) -> None:
+def verified(request: Request, seconds: float) -> None:
     """Write down that this image boots, for `inv boards`."""
-    kernel = json.loads(request.image.manifest.read_text())["kernel"]
-    told = {
-        "date": datetime.now(tz=UTC).isoformat(timespec="seconds"),
-        "kernel": kernel["release"],
-        "chain": request.board.chain,
-        "seconds": outcome.seconds,
-    }
-    path: Path = request.image.folder / "verified.json"
-    host.replace(path, json.dumps(told, indent=1).encode() + b"\n")
+    kernel = json.loads(request.image.manifest.read_text())["kernel"]["release"]
+    date = datetime.now(tz=UTC).isoformat(timespec="seconds")
+    record(request.board.name, Verified(date=date, kernel=kernel, seconds=round(seconds, 1)))
 
 
 def events_file(path: str, board: str, several: bool) -> str:
