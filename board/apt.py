@@ -3,6 +3,7 @@
 apt does what it is good at: signed indexes, their checks, mirrors, proxies, downloads. It never touches this
 host: with `Dir` elsewhere its lists, its configuration and its (empty) status are all below the cache.
 """
+
 from __future__ import annotations
 
 import os
@@ -136,14 +137,23 @@ def binary(fields: dict[str, str]) -> File:
 
 def source(root: Root, name: str) -> list[File]:
     """Find the parts of a source package: the .dsc, the original, Debian's changes."""
-    text = host.run(["apt-cache", *root.options, "showsrc", "--only-source", name], what=f"find source package {name!r}").decode()
+    text = host.run(
+        ["apt-cache", *root.options, "showsrc", "--only-source", name], what=f"find source package {name!r}"
+    ).decode()
     found = [fields for fields in sources.paragraphs(text) if fields.get("package") == name]
     if not found:
         raise Failure(f"find source package {name!r}", f"Debian {root.suite} has none")
     fields = found[-1]
     parts = [line.split() for line in fields["checksums-sha256"].splitlines() if line]
     return [
-        File(package=name, version=fields["version"], architecture="source", name=part, sha256=digest, size=int(size))
+        File(
+            package=name,
+            version=fields["version"],
+            architecture="source",
+            name=part,
+            sha256=digest,
+            size=int(size),
+        )
         for digest, size, part in parts
     ]
 
@@ -158,7 +168,12 @@ def fetch(root: Root, files: Sequence[File], folder: Path) -> None:
         names = [f"{package}={version}" for package, version, _ in wanted]
         command = ["apt-get", *root.options, "--download-only", "source", *names]
     else:
-        command = ["apt-get", *root.options, "download", *(f"{package}={version}" for package, version, _ in wanted)]
+        command = [
+            "apt-get",
+            *root.options,
+            "download",
+            *(f"{package}={version}" for package, version, _ in wanted),
+        ]
     try:
         host.run(command, what=what, cwd=folder)
     except Failure as failure:

@@ -1,4 +1,5 @@
 """The processor architectures and Debian releases images are made for, as tables."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -12,7 +13,6 @@ class Architecture:
 
     name: str
     triplet: str  # Debian's multiarch name, the folder of the libraries
-    loader: str  # the dynamic loader's path as programs name it
     tools: str  # prefix of the cross tools
     packages: tuple[str, ...]  # what the host needs to cross-compile static C programs
 
@@ -27,11 +27,11 @@ class Suite:
 
 # fmt: off
 ARCHITECTURES = {one.name: one for one in (
-    Architecture("amd64",   "x86_64-linux-gnu",    "/lib64/ld-linux-x86-64.so.2",      "x86_64-linux-gnu-",    ("gcc-x86-64-linux-gnu", "libc6-dev-amd64-cross")),
-    Architecture("arm64",   "aarch64-linux-gnu",   "/lib/ld-linux-aarch64.so.1",       "aarch64-linux-gnu-",   ("gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross")),
-    Architecture("armhf",   "arm-linux-gnueabihf", "/lib/ld-linux-armhf.so.3",         "arm-linux-gnueabihf-", ("gcc-arm-linux-gnueabihf", "libc6-dev-armhf-cross")),
-    Architecture("mipsel",  "mipsel-linux-gnu",    "/lib/ld.so.1",                     "mipsel-linux-gnu-",    ("gcc-mipsel-linux-gnu", "libc6-dev-mipsel-cross")),
-    Architecture("riscv64", "riscv64-linux-gnu",   "/lib/ld-linux-riscv64-lp64d.so.1", "riscv64-linux-gnu-",   ("gcc-riscv64-linux-gnu", "libc6-dev-riscv64-cross")),
+    Architecture("amd64",   "x86_64-linux-gnu",    "x86_64-linux-gnu-", ("gcc-x86-64-linux-gnu", "libc6-dev-amd64-cross")),
+    Architecture("arm64",   "aarch64-linux-gnu",   "aarch64-linux-gnu-", ("gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross")),
+    Architecture("armhf",   "arm-linux-gnueabihf", "arm-linux-gnueabihf-", ("gcc-arm-linux-gnueabihf", "libc6-dev-armhf-cross")),
+    Architecture("mipsel",  "mipsel-linux-gnu",    "mipsel-linux-gnu-", ("gcc-mipsel-linux-gnu", "libc6-dev-mipsel-cross")),
+    Architecture("riscv64", "riscv64-linux-gnu",   "riscv64-linux-gnu-", ("gcc-riscv64-linux-gnu", "libc6-dev-riscv64-cross")),
 )}
 SUITES = {one.name: one for one in (
     Suite("bookworm", "3.11"),
@@ -43,7 +43,9 @@ SUITES = {one.name: one for one in (
 def architecture(name: str) -> Architecture:
     """Return the architecture of that name; a Failure lists those there are."""
     if name not in ARCHITECTURES:
-        raise Failure(f"build for {name!r}", "unknown architecture", f"known: {' '.join(ARCHITECTURES)}", usage=True)
+        raise Failure(
+            f"build for {name!r}", "unknown architecture", f"known: {' '.join(ARCHITECTURES)}", usage=True
+        )
     return ARCHITECTURES[name]
 
 

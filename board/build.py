@@ -5,6 +5,7 @@
 
 Everything that takes long is kept in the cache by content; what did not change at all is not even read again.
 """
+
 from __future__ import annotations
 
 import hashlib
@@ -99,9 +100,13 @@ def build(
     """
     if reporter is None:
         with Report(mode()) as report:
-            return build(board, profile=profile, reporter=report, sources=sources, refresh=refresh, output=output)
+            return build(
+                board, profile=profile, reporter=report, sources=sources, refresh=refresh, output=output
+            )
     chosen = model.profile(profile or board.profile)
-    folder = output or host.ROOT / "build" / (board.name if chosen.name == board.profile else f"{board.name}+{chosen.name}")
+    folder = output or host.ROOT / "build" / (
+        board.name if chosen.name == board.profile else f"{board.name}+{chosen.name}"
+    )
     plan = prepare(board, chosen, sources or Sources(), reporter, refresh=refresh)
     with store.lock(f"image-{hashlib.sha256(str(folder).encode()).hexdigest()[:16]}"):
         if current(folder, plan.key()):
@@ -153,7 +158,9 @@ def write(plan: Plan, trees: Sequence[tuple[File, Path]], folder: Path, report: 
     """Assemble, compress, and write the outputs."""
     packages = Packages(trees)
     time = int(os.environ.get("SOURCE_DATE_EPOCH") or packages.newest())
-    kernel_file, kernel_tree = next((file, tree) for file, tree in trees if file.package.startswith("linux-image-"))
+    kernel_file, kernel_tree = next(
+        (file, tree) for file, tree in trees if file.package.startswith("linux-image-")
+    )
     with report.step("assemble the root file system"):
         tree = root.assemble(
             plan.board, plan.profile, plan.sources, packages, python=plan.python, busybox=plan.busybox,
@@ -168,7 +175,9 @@ def write(plan: Plan, trees: Sequence[tuple[File, Path]], folder: Path, report: 
     contents = {
         "vmlinuz": image,
         "initramfs.cpio.zst": b"".join(piece.data for piece in packed),
-        "manifest.json": papers.manifest(plan.board, plan.profile, tree.records(), components, packed, kernel=about, time=time),
+        "manifest.json": papers.manifest(
+            plan.board, plan.profile, tree.records(), components, packed, kernel=about, time=time
+        ),
         "sbom.cdx.json": papers.bill(plan.board, list(components.values())),
         "config.json": json.dumps(asdict(plan.board), indent=1).encode(),
     }
@@ -183,12 +192,22 @@ def used(plan: Plan, packages: Packages, tree: Tree, kernel_package: str) -> dic
     found = {}
     for name in sorted({record.package for record in tree.records()} | {kernel_package}):
         if name == "initfs":
-            found[name] = papers.Package(name=name, version=version(), architecture="all", licence=licence(name, ""))
+            found[name] = papers.Package(
+                name=name, version=version(), architecture="all", licence=licence(name, "")
+            )
         elif name == "busybox":
             text = plan.busybox.copyright.read_text(errors="replace")
-            found[name] = papers.Package(name=name, version=plan.busybox.version, architecture="source", licence=licence(name, text))
+            found[name] = papers.Package(
+                name=name, version=plan.busybox.version, architecture="source", licence=licence(name, text)
+            )
         else:
             file = packages.files[name]
             terms = licence(name, packages.copyright(name))
-            found[name] = papers.Package(name=name, version=file.version, architecture=file.architecture, licence=terms, sha256=file.sha256)
+            found[name] = papers.Package(
+                name=name,
+                version=file.version,
+                architecture=file.architecture,
+                licence=terms,
+                sha256=file.sha256,
+            )
     return found

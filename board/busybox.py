@@ -3,6 +3,7 @@
 Debian's own busybox-static has no supervision clients, no zcip, ifplugd, ntpd, tftpd, ftpd... so it is built
 here: from its configuration and `busybox.config`. The result is kept by content of all that goes into it.
 """
+
 from __future__ import annotations
 
 import hashlib
@@ -83,10 +84,18 @@ def native() -> str:
 
 def key(architecture: Architecture, files: Sequence[File]) -> str:
     """Return the name of a build: made of source, configuration, compiler and C library."""
-    _, compiler = tools(architecture, native())
-    query = ["dpkg-query", "--show", "--showformat", "${Package} ${Version} ${Depends}\n", *compiler]
-    versions = host.run(query, what="ask for the compiler's version")
-    parts = [RECIPE, architecture.name.encode(), versions, FRAGMENT.read_bytes(), *(file.sha256.encode() for file in files)]
+    prefix, needed = tools(architecture, native())
+    compiler = host.run([f"{prefix}gcc", "--version"], what="ask for the compiler's version").split(b"\n")[0]
+    libraries = [name for name in needed if name.startswith("libc6")]
+    query = ["dpkg-query", "--show", "--showformat", "${Version}\n", *libraries]
+    versions = compiler + host.run(query, what="ask for the C library's version")
+    parts = [
+        RECIPE,
+        architecture.name.encode(),
+        versions,
+        FRAGMENT.read_bytes(),
+        *(file.sha256.encode() for file in files),
+    ]
     return hashlib.sha256(b"\0".join(parts)).hexdigest()[:32]
 
 
@@ -123,7 +132,9 @@ def unpack(files: Sequence[File], folder: Path) -> Path:
     for file in files:
         (folder / file.name).symlink_to(store.place(file))
     description = next(file.name for file in files if file.name.endswith(".dsc"))
-    host.run(["dpkg-source", "--no-check", "--extract", description, "source"], what="unpack busybox", cwd=folder)
+    host.run(
+        ["dpkg-source", "--no-check", "--extract", description, "source"], what="unpack busybox", cwd=folder
+    )
     return folder / "source"
 
 

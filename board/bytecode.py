@@ -3,6 +3,7 @@
 Bytecode differs between minor versions, so Debian's own interpreter is unpacked into the cache for the host's
 architecture and run through its own loader: nothing is installed, and the host's Python does not matter.
 """
+
 from __future__ import annotations
 
 import hashlib
@@ -56,7 +57,14 @@ class Source:
 
 def names(version: str) -> list[str]:
     """Return the Debian packages an interpreter is in."""
-    return ["libc6", f"libpython{version}-minimal", f"libpython{version}-stdlib", f"python{version}-minimal", "libexpat1", "zlib1g"]
+    return [
+        "libc6",
+        f"libpython{version}-minimal",
+        f"libpython{version}-stdlib",
+        f"python{version}-minimal",
+        "libexpat1",
+        "zlib1g",
+    ]
 
 
 def python(suite_name: str, *, refresh: bool = False) -> Python:
@@ -71,7 +79,9 @@ def python(suite_name: str, *, refresh: bool = False) -> Python:
         store.fetch(root, files)
         with host.failing("unpack Python for this host"), host.folder(path) as temporary:
             for file in files:
-                host.run(["dpkg-deb", "--extract", store.place(file), temporary], what=f"unpack {file.package}")
+                host.run(
+                    ["dpkg-deb", "--extract", store.place(file), temporary], what=f"unpack {file.package}"
+                )
     return Python(path, version, native.triplet, key)
 
 
@@ -79,7 +89,9 @@ def inside(interpreter: Python) -> list[str]:
     """Return the names of the modules that are in the interpreter's binary (built in, or frozen)."""
     record = host.cache() / "python" / f"{interpreter.tree.name}.inside.json"
     if not record.exists():
-        host.replace(record, host.run([*interpreter.command(), "-c", ASK], what="ask Python for its built-in modules"))
+        host.replace(
+            record, host.run([*interpreter.command(), "-c", ASK], what="ask Python for its built-in modules")
+        )
     found: list[str] = json.loads(record.read_text())
     return found
 
@@ -95,7 +107,11 @@ def compiled(interpreter: Python, sources: Sequence[Source]) -> list[bytes]:
     if jobs:
         with host.failing("keep bytecode"):
             outputs[0].parent.mkdir(parents=True, exist_ok=True)
-        host.run([*interpreter.command(), str(COMPILER)], what="compile Python sources", stdin="\n".join(jobs).encode())
+        host.run(
+            [*interpreter.command(), str(COMPILER)],
+            what="compile Python sources",
+            stdin="\n".join(jobs).encode(),
+        )
     return [output.read_bytes() for output in outputs]
 
 

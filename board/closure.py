@@ -5,6 +5,7 @@ followed at module level only; what its functions import is for paths we do not 
 half of it (a board or profile names such modules in `python = [...]` where they are wanted after all).
 Blocks for type checkers and `if __name__ == "__main__"` in the library are skipped.
 """
+
 from __future__ import annotations
 
 import ast
@@ -20,10 +21,32 @@ if TYPE_CHECKING:
 # Modules whose importers do without them, and that cost more than they give: OpenSSL is 6 MB, and hashlib
 # has its own SHA; nothing on the target reads .bz2, .xz or a read-line history. Code of ours that imports
 # one, or a board or profile that lists it, gets it.
-OPTIONAL = frozenset({"_hashlib", "_ssl", "ssl", "bz2", "_bz2", "lzma", "_lzma", "readline", "_curses", "_sqlite3", "_testcapi"})
+OPTIONAL = frozenset(
+    {
+        "_hashlib",
+        "_ssl",
+        "ssl",
+        "bz2",
+        "_bz2",
+        "lzma",
+        "_lzma",
+        "readline",
+        "_curses",
+        "_sqlite3",
+        "_testcapi",
+    }
+)
 # Needed by the interpreter itself: the text encodings of start and of open(), and `os`, which is built in
 # but whose file is the mark by which the interpreter finds its library; `python3 -c` needs linecache (3.13).
-START = ("os", "encodings", "encodings.aliases", "encodings.utf_8", "encodings.ascii", "encodings.latin_1", "linecache")
+START = (
+    "os",
+    "encodings",
+    "encodings.aliases",
+    "encodings.utf_8",
+    "encodings.ascii",
+    "encodings.latin_1",
+    "linecache",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +93,9 @@ def absolute(node: ast.ImportFrom, name: str, *, package: bool) -> str:
     return ".".join([*parts[:keep], *([node.module] if node.module else [])])
 
 
-def statements(body: Iterable[ast.stmt], *, own: bool, guarded: bool) -> Iterator[tuple[ast.Import | ast.ImportFrom, bool]]:
+def statements(
+    body: Iterable[ast.stmt], *, own: bool, guarded: bool
+) -> Iterator[tuple[ast.Import | ast.ImportFrom, bool]]:
     """Walk to the import statements, telling which a `try` guards."""
     for node in body:
         match node:
@@ -117,7 +142,9 @@ def closure(
         search.want(Import(name), "the list of the board or profile", required=True)
     for name, (source, package) in own.items():
         for wanted in imports(source, name, package=package, own=True):
-            if wanted.name.partition(".")[0] not in {other.partition(".")[0] for other in own if "/" not in other}:
+            if wanted.name.partition(".")[0] not in {
+                other.partition(".")[0] for other in own if "/" not in other
+            }:
                 search.want(wanted, name, required=not wanted.maybe)
     search.drain()
     return dict(sorted(search.found.items()))
@@ -141,7 +168,10 @@ class Search:
             module = self.find(name)
             if module is None:
                 if required and not self.attribute(name):
-                    raise Failure(f"find Python module {name!r}", f"{importer} imports it, and the suite's library has none")
+                    raise Failure(
+                        f"find Python module {name!r}",
+                        f"{importer} imports it, and the suite's library has none",
+                    )
                 return
             self.found[name] = module
             self.unread.append(module)

@@ -4,6 +4,7 @@ Reads lines of JSON, [source, name shown in tracebacks, optimisation level, outp
 file is compiled in a fresh child: what the marshaller writes depends on which objects are shared, so on what
 was compiled before. The bytecode is "unchecked": the interpreter never looks for a source (PEP 552).
 """
+
 from __future__ import annotations
 
 import json

@@ -3,6 +3,7 @@
 Source: Documentation/driver-api/early-userspace/buffer-format.rst of the kernel. Reproducible: inodes are
 counted, every record has the same time, the order is that of the records given.
 """
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING

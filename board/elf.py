@@ -2,6 +2,7 @@
 
 Source: elf(5). Both word sizes and byte orders; nothing is executed, and no tool for the target is needed.
 """
+
 from __future__ import annotations
 
 import struct
@@ -68,7 +69,11 @@ class Elf:
         form, step = ("qQ", 16) if self.wide else ("iI", 8)
         entries = [self.read(form, dynamic.offset + at) for at in range(0, dynamic.size, step)]
         strings = next((value for tag, value in entries if tag == STRTAB), 0)
-        table = next(p.offset + strings - p.address for p in programs if p.kind == LOAD and p.address <= strings < p.address + p.size)
+        table = next(
+            p.offset + strings - p.address
+            for p in programs
+            if p.kind == LOAD and p.address <= strings < p.address + p.size
+        )
         return [self.text(table + value) for tag, value in entries if tag == NEEDED]
 
     def text(self, at: int) -> str:

@@ -3,6 +3,7 @@
 Everything in `board/` that runs a program or touches the machine it runs on does it through here, so that
 every failure reads the same: `inv: fatal: unable to WHAT: REASON`.
 """
+
 from __future__ import annotations
 
 import errno
@@ -50,7 +51,9 @@ def failing(what: str) -> Iterator[None]:
         yield
     except OSError as problem:
         hint = f"the cache is {cache()}: INITFS_CACHE moves it" if problem.errno == errno.ENOSPC else ""
-        raise Failure(what, f"{problem.strerror or problem}: {problem.filename or ''}".rstrip(": "), hint) from None
+        raise Failure(
+            what, f"{problem.strerror or problem}: {problem.filename or ''}".rstrip(": "), hint
+        ) from None
 
 
 def run(
@@ -67,18 +70,24 @@ def run(
     """
     environment = {**os.environ, "LC_ALL": "C.UTF-8", **(env or {})}
     try:
-        done = subprocess.run(command, cwd=cwd, env=environment, input=stdin, capture_output=True, check=False)
+        done = subprocess.run(
+            command, cwd=cwd, env=environment, input=stdin, capture_output=True, check=False
+        )
     except FileNotFoundError:
         raise Failure(what, f"there is no program {os.fspath(command[0])}") from None
     if done.returncode != 0:
-        raise Failure(what, complaint(os.fspath(command[0]), done.returncode, done.stderr.decode(errors="replace")))
+        raise Failure(
+            what, complaint(os.fspath(command[0]), done.returncode, done.stderr.decode(errors="replace"))
+        )
     return done.stdout
 
 
 def complaint(program: str, status: int, errors: str) -> str:
     """Choose what to show of a failed program: its last error line, or its status when it said nothing."""
     lines = [line.strip() for line in errors.splitlines() if line.strip()]
-    marked = [line for line in lines if line.startswith("E:") or "error" in line.lower() or "space left" in line]
+    marked = [
+        line for line in lines if line.startswith("E:") or "error" in line.lower() or "space left" in line
+    ]
     name = os.path.basename(program)
     if not lines:
         return f"{name} ended with status {status}"
@@ -88,7 +97,14 @@ def complaint(program: str, status: int, errors: str) -> str:
 def missing(packages: Sequence[str]) -> list[str]:
     """Return those of the Debian packages that are not installed on this host."""
     query = ["dpkg-query", "--show", "--showformat", "${db:Status-Status} ${Package}\n", *packages]
-    done = subprocess.run(query, capture_output=True, text=True, check=False)
+    try:
+        done = subprocess.run(
+            query, capture_output=True, text=True, check=False
+        )  # fails if one of them is unknown
+    except FileNotFoundError:
+        raise Failure(
+            "look for packages on this host", "there is no dpkg-query", "images are built on Debian"
+        ) from None
     have = {line.split()[1] for line in done.stdout.splitlines() if line.startswith("installed ")}
     return [package for package in packages if package not in have]
 

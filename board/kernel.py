@@ -1,4 +1,5 @@
 """The kernel and its modules, out of a Debian kernel package's tree."""
+
 from __future__ import annotations
 
 import lzma
@@ -63,7 +64,10 @@ def check(wanted: Sequence[str], needs: Mapping[str, Iterable[str]], builtin: It
         for need in needs[name]:
             if need not in there:
                 where = "comes later" if need in wanted else "is not"
-                raise Failure(f"load module {name!r}", f"it needs {need!r}, which {where} in the board's list of modules")
+                raise Failure(
+                    f"load module {name!r}",
+                    f"it needs {need!r}, which {where} in the board's list of modules",
+                )
         there.add(name)
 
 

@@ -1,4 +1,5 @@
 """The interpreter, its library, and the shared libraries of everything: what our code needs and no more."""
+
 from __future__ import annotations
 
 import posixpath
@@ -49,7 +50,9 @@ def finder(packages: Packages, version: str) -> Callable[[str], Module | None]:
     return find
 
 
-def wanted(sources: Sources, profile: Profile, board: Board, packages: Packages, python: Python) -> dict[str, Module]:
+def wanted(
+    sources: Sources, profile: Profile, board: Board, packages: Packages, python: Python
+) -> dict[str, Module]:
     """Return the library modules that our package, the Python programs of services, board and profile need."""
     own = {name: (path.read_text(), path.name == "__init__.py") for name, path in sources.modules().items()}
     for path in sources.files():
@@ -57,7 +60,9 @@ def wanted(sources: Sources, profile: Profile, board: Board, packages: Packages,
             continue
         if path.read_bytes()[:64].startswith(b"#!") and b"python" in path.read_bytes().split(b"\n")[0]:
             own[str(path)] = (path.read_text(), False)
-    return closure(own, (*profile.python, *board.python), finder(packages, python.version), bytecode.inside(python))
+    return closure(
+        own, (*profile.python, *board.python), finder(packages, python.version), bytecode.inside(python)
+    )
 
 
 def stdlib(modules: Iterable[Module], packages: Packages, python: Python) -> Iterator[Record]:
@@ -65,8 +70,13 @@ def stdlib(modules: Iterable[Module], packages: Packages, python: Python) -> Ite
     home = f"/usr/lib/python{python.version}"
     origin = {entry.path: entry.package for entry in packages.entries.values()}
     plain = [module for module in modules if not module.extension]
-    targets = [f"{home}/{module.name.replace('.', '/')}{'/__init__' if module.package else ''}" for module in plain]
-    code = bytecode.compiled(python, [bytecode.Source(module.path, f"{target}.py") for module, target in zip(plain, targets, strict=True)])
+    targets = [
+        f"{home}/{module.name.replace('.', '/')}{'/__init__' if module.package else ''}" for module in plain
+    ]
+    code = bytecode.compiled(
+        python,
+        [bytecode.Source(module.path, f"{target}.py") for module, target in zip(plain, targets, strict=True)],
+    )
     for module, target, data in zip(plain, targets, code, strict=True):
         yield File(path=f"{target}.pyc", data=data, package=origin[module.path], group="stdlib")
     for module in modules:
@@ -80,14 +90,25 @@ def libraries(records: Sequence[Record], packages: Packages, triplet: str) -> It
 
     Raises Failure naming the program and the library which no package of the image has.
     """
-    unread = [record for record in records if isinstance(record, File) and record.group != "modules" and record.data[:4] == MAGIC]
+    unread = [
+        record
+        for record in records
+        if isinstance(record, File) and record.group != "modules" and record.data[:4] == MAGIC
+    ]
     there = {posixpath.basename(record.path) for record in unread}
     # loaders first: libraries need them as well, but by name, and programs by path
-    wanted: list[tuple[File, tuple[str, ...]]] = [(record, (merge(Elf(record.data).interpreter()),)) for record in unread if Elf(record.data).interpreter()]
+    wanted: list[tuple[File, tuple[str, ...]]] = [
+        (record, (merge(Elf(record.data).interpreter()),))
+        for record in unread
+        if Elf(record.data).interpreter()
+    ]
     while wanted or unread:
         if not wanted:
             record = unread.pop()
-            wanted = [(record, (f"/usr/lib/{triplet}/{name}", f"/usr/lib/{name}")) for name in Elf(record.data).needed()]
+            wanted = [
+                (record, (f"/usr/lib/{triplet}/{name}", f"/usr/lib/{name}"))
+                for name in Elf(record.data).needed()
+            ]
             continue
         record, places = wanted.pop()
         name = posixpath.basename(places[0])
@@ -104,7 +125,9 @@ def supplied(packages: Packages, places: Sequence[str], user: Record) -> File:
         if entry := packages.find(path):
             return taken(path, entry, "libraries")
     name = posixpath.basename(places[0])
-    raise Failure(f"pack {user.path} (of {user.package})", f"it needs {name}, which no package of the image has")
+    raise Failure(
+        f"pack {user.path} (of {user.package})", f"it needs {name}, which no package of the image has"
+    )
 
 
 def merge(path: str) -> str:
@@ -114,4 +137,10 @@ def merge(path: str) -> str:
 
 def taken(path: str, entry: Entry, group: str) -> File:
     """Return the record of a package's file."""
-    return File(path=path, mode=services.mode(entry.path), data=entry.path.read_bytes(), package=entry.package, group=group)
+    return File(
+        path=path,
+        mode=services.mode(entry.path),
+        data=entry.path.read_bytes(),
+        package=entry.package,
+        group=group,
+    )

@@ -1,4 +1,5 @@
 """What licences a package is under, read from its Debian copyright file, as well as a machine can."""
+
 from __future__ import annotations
 
 import re
@@ -17,7 +18,12 @@ def licence(package: str, text: str) -> str:
     known of the package, or from the common licences that its prose mentions.
     """
     if text.startswith("Format:"):
-        names = {name for fields in paragraphs(text) if "files" in fields or "format" in fields for name in short(fields)}
+        names = {
+            name
+            for fields in paragraphs(text)
+            if "files" in fields or "format" in fields
+            for name in short(fields)
+        }
         if names:
             return " AND ".join(sorted(names))
     for start, name in PROSE.items():

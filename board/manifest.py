@@ -1,4 +1,5 @@
 """What an image is made of, for people and machines who must know: a manifest, and CycloneDX."""
+
 from __future__ import annotations
 
 import hashlib
@@ -47,7 +48,12 @@ def row(record: Record, package: Package) -> dict[str, object]:
             fields |= {"device": f"{record.kind} {record.major} {record.minor}"}
         case Directory():
             pass
-    return fields | {"group": record.group, "package": package.name, "version": package.version, "licence": package.licence}
+    return fields | {
+        "group": record.group,
+        "package": package.name,
+        "version": package.version,
+        "licence": package.licence,
+    }
 
 
 def manifest(
@@ -61,9 +67,17 @@ def manifest(
         "profile": profile.name,
         "time": time,
         "kernel": kernel,
-        "pieces": [{"name": piece.name, "bytes": piece.plain, "compressed": len(piece.data)} for piece in pieces],
+        "pieces": [
+            {"name": piece.name, "bytes": piece.plain, "compressed": len(piece.data)} for piece in pieces
+        ],
         "packages": [
-            {"name": one.name, "version": one.version, "architecture": one.architecture, "licence": one.licence, "sha256": one.sha256}
+            {
+                "name": one.name,
+                "version": one.version,
+                "architecture": one.architecture,
+                "licence": one.licence,
+                "sha256": one.sha256,
+            }
             for one in packages.values()
         ],
         "files": [row(record, packages[record.package]) for record in records],
@@ -84,7 +98,9 @@ def bill(board: Board, packages: Sequence[Package]) -> bytes:
         "specVersion": "1.5",
         "serialNumber": f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_OID, content)}",
         "version": 1,
-        "metadata": {"component": {"type": "firmware", "bom-ref": board.name, "name": f"initfs-{board.name}"}},
+        "metadata": {
+            "component": {"type": "firmware", "bom-ref": board.name, "name": f"initfs-{board.name}"}
+        },
         "components": components,
     }
     return json.dumps(document, indent=1).encode() + b"\n"

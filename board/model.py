@@ -4,6 +4,7 @@
 type is a Failure which names the file and the field: a typo in a board file must not become a board without
 a watchdog. Fields with a default may be left out, all others must be there.
 """
+
 from __future__ import annotations
 
 import dataclasses
@@ -98,7 +99,11 @@ def read(kind: str, name: str, folder: Path) -> dict[str, object]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
         raise Failure(f"read board/{folder.name}/{name}.toml", str(problem), usage=True) from None
     if "name" in table:
-        raise Failure(f"read board/{folder.name}/{name}.toml", "field 'name' is the file's name: leave it out", usage=True)
+        raise Failure(
+            f"read board/{folder.name}/{name}.toml",
+            "field 'name' is the file's name: leave it out",
+            usage=True,
+        )
     return {"name": name, **table}
 
 
@@ -109,7 +114,9 @@ def decode(kind: type[T], table: object, where: str) -> T:
     fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
     for name in table:
         if name not in fields:
-            raise Failure(f"read {where}", f"unknown field {name!r}", f"known: {' '.join(fields)}", usage=True)
+            raise Failure(
+                f"read {where}", f"unknown field {name!r}", f"known: {' '.join(fields)}", usage=True
+            )
     for name, field in fields.items():
         if name not in table and field.default is dataclasses.MISSING:
             raise Failure(f"read {where}", f"field {name!r} is missing", usage=True)
@@ -145,5 +152,9 @@ KINDS: dict[str, tuple[str, Callable[[object], bool], Callable[..., object]]] = 
     "int": ("a whole number", is_number, lambda raw, _: raw),
     "bool": ("true or false", lambda raw: isinstance(raw, bool), lambda raw, _: raw),
     "tuple[str, ...]": ("a list of texts", is_list, lambda raw, _: tuple(raw)),
-    "Qemu": ("a table", lambda raw: isinstance(raw, dict), lambda raw, where: decode(Qemu, raw, f"{where} [qemu]")),
+    "Qemu": (
+        "a table",
+        lambda raw: isinstance(raw, dict),
+        lambda raw, where: decode(Qemu, raw, f"{where} [qemu]"),
+    ),
 }

@@ -1,4 +1,5 @@
 """What of this repository goes into an image, and our package in it: bytecode, the launcher with its links, /init."""
+
 from __future__ import annotations
 
 import ast
@@ -37,7 +38,12 @@ class Sources:
     def files(self) -> list[Path]:
         """Return every file that may reach the image, sorted."""
         folders = (self.package, self.services, self.ports)
-        return sorted(path for folder in folders for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+        return sorted(
+            path
+            for folder in folders
+            for path in folder.rglob("*")
+            if path.is_file() and "__pycache__" not in path.parts
+        )
 
     def programs(self) -> dict[str, str]:
         """Return initfs.programs.PROGRAMS, read and not run. Raises Failure if a program's module is not there."""
@@ -45,15 +51,28 @@ class Sources:
         there = self.modules()
         for name, module in found.items():
             if module not in there:
-                raise Failure(f"pack program {name!r}", f"its module {module} does not exist", "see initfs/programs.py")
+                raise Failure(
+                    f"pack program {name!r}", f"its module {module} does not exist", "see initfs/programs.py"
+                )
         return found
 
 
 def literal(path: Path, name: str) -> dict[str, str]:
     """Return the dictionary that a module assigns to a name."""
     for node in ast.parse(path.read_text()).body:
-        target = node.target if isinstance(node, ast.AnnAssign) else node.targets[0] if isinstance(node, ast.Assign) else None
-        if isinstance(target, ast.Name) and target.id == name and isinstance(node, ast.Assign | ast.AnnAssign) and node.value:
+        target = (
+            node.target
+            if isinstance(node, ast.AnnAssign)
+            else node.targets[0]
+            if isinstance(node, ast.Assign)
+            else None
+        )
+        if (
+            isinstance(target, ast.Name)
+            and target.id == name
+            and isinstance(node, ast.Assign | ast.AnnAssign)
+            and node.value
+        ):
             return dict(ast.literal_eval(node.value))
     raise Failure(f"read {path.name}", f"it does not assign {name}")
 
@@ -61,15 +80,25 @@ def literal(path: Path, name: str) -> dict[str, str]:
 def ours(sources: Sources, python: Python) -> Iterator[Record]:
     """Return our package, its launcher with a link for each program, and /init."""
     home = f"/usr/lib/python{python.version}"
-    names = [str(path.relative_to(sources.package.parent).with_suffix("")) for path in sources.modules().values()]
+    names = [
+        str(path.relative_to(sources.package.parent).with_suffix("")) for path in sources.modules().values()
+    ]
     code = bytecode.compiled(
-        python, [bytecode.Source(path, f"{home}/{name}.py") for path, name in zip(sources.modules().values(), names, strict=True)]
+        python,
+        [
+            bytecode.Source(path, f"{home}/{name}.py")
+            for path, name in zip(sources.modules().values(), names, strict=True)
+        ],
     )
     for name, data in zip(names, code, strict=True):
         yield File(path=f"{home}/{name}.pyc", data=data, group="ours")
     for path in sorted(sources.package.rglob("*")):
         if path.is_file() and path.suffix not in {".py", ".pyc"} and path.name != "stage1.sh":
-            yield File(path=f"{home}/{path.relative_to(sources.package.parent)}", data=path.read_bytes(), group="ours")
+            yield File(
+                path=f"{home}/{path.relative_to(sources.package.parent)}",
+                data=path.read_bytes(),
+                group="ours",
+            )
     stage1 = sources.package / "pid1" / "stage1.sh"
     if not stage1.is_file():
         raise Failure("pack /init", "initfs/pid1/stage1.sh does not exist")

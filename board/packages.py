@@ -1,4 +1,5 @@
 """Debian packages unpacked: which of them has which path of the target, and what the paths' content is."""
+
 from __future__ import annotations
 
 import os
@@ -20,7 +21,13 @@ DOC = "/usr/share/doc/"
 
 def merged(path: str) -> str:
     """Return where a package's path is in the image: all below /usr, and sbin is bin (docs/image.md)."""
-    for old, new in (("/bin/", "/usr/bin/"), ("/sbin/", "/usr/bin/"), ("/usr/sbin/", "/usr/bin/"), ("/lib/", "/usr/lib/"), ("/lib64/", "/usr/lib64/")):
+    for old, new in (
+        ("/bin/", "/usr/bin/"),
+        ("/sbin/", "/usr/bin/"),
+        ("/usr/sbin/", "/usr/bin/"),
+        ("/lib/", "/usr/lib/"),
+        ("/lib64/", "/usr/lib64/"),
+    ):
         if path.startswith(old):
             return new + path.removeprefix(old)
     return path
@@ -66,7 +73,10 @@ class Packages:
         tree = self.trees[package]
         folder = tree / DOC[1:] / package
         name = os.path.basename(os.readlink(folder)) if folder.is_symlink() else package
-        for place in (folder / "copyright", *(other / DOC[1:] / name / "copyright" for other in self.trees.values())):
+        for place in (
+            folder / "copyright",
+            *(other / DOC[1:] / name / "copyright" for other in self.trees.values()),
+        ):
             if place.is_file():
                 return place.read_text(errors="replace")
         return ""
@@ -81,6 +91,8 @@ def walk(tree: Path) -> Iterator[str]:
     """Return the paths of a tree's files and links, absolute as on the target; modules of kernels are not listed."""
     for folder, folders, files in os.walk(tree):
         inside = folder.removeprefix(str(tree))
-        folders[:] = sorted(name for name in folders if f"{inside}/{name}" not in {"/usr/lib/modules", "/lib/modules"})
+        folders[:] = sorted(
+            name for name in folders if f"{inside}/{name}" not in {"/usr/lib/modules", "/lib/modules"}
+        )
         for name in (*files, *(name for name in folders if os.path.islink(f"{folder}/{name}"))):
             yield f"{inside}/{name}"

@@ -5,6 +5,7 @@ and the services are one small archive, which also has every directory, the inte
 and busybox another, and the kernel's modules a third: after a change in our code only the first is packed
 anew, and the size of an image without modules is known.
 """
+
 from __future__ import annotations
 
 import hashlib
@@ -19,7 +20,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 # Piece by group; what is not here goes with "ours".
-PIECE = {"interpreter": "base", "stdlib": "base", "libraries": "base", "busybox": "base", "modules": "modules"}
+PIECE = {
+    "interpreter": "base",
+    "stdlib": "base",
+    "libraries": "base",
+    "busybox": "base",
+    "modules": "modules",
+}
 ORDER = ("ours", "base", "modules")
 LEVEL = 19
 
@@ -47,7 +54,10 @@ def pack(records: Sequence[Record], mtime: int) -> list[Piece]:
     archives = {name: cpio.archive(part, mtime=mtime) for name, part in split(records).items()}
     with ThreadPoolExecutor() as pool:
         compressed = pool.map(compress, archives.values())
-    return [Piece(name, len(data), small) for (name, data), small in zip(archives.items(), compressed, strict=True)]
+    return [
+        Piece(name, len(data), small)
+        for (name, data), small in zip(archives.items(), compressed, strict=True)
+    ]
 
 
 def compress(data: bytes) -> bytes:
@@ -56,7 +66,9 @@ def compress(data: bytes) -> bytes:
     path = host.cache() / "zstd" / f"{key}.zst"
     if not path.exists():
         # any number of workers gives the same bytes, none (--single-thread) gives others
-        small = host.run(["zstd", "-q", f"-{LEVEL}", "-T2", "--no-check", "-c"], what="compress the image", stdin=data)
+        small = host.run(
+            ["zstd", "-q", f"-{LEVEL}", "-T2", "--no-check", "-c"], what="compress the image", stdin=data
+        )
         with host.failing("keep a compressed archive"):
             host.replace(path, small)
     return path.read_bytes()

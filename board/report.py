@@ -10,6 +10,7 @@ On a terminal the running step is shown by a spinner or a bar (rich). Elsewhere 
 begins and when it ends, and at least every 20 s one says what is still running: a CI that hears nothing
 for long kills the job.
 """
+
 from __future__ import annotations
 
 import json
@@ -57,7 +58,9 @@ class Report:
             threading.Thread(target=self.heartbeat, daemon=True).start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None
+    ) -> None:
         """Stop to show; the table of times comes after work that went well."""
         self.done.set()
         if self.progress:
@@ -107,10 +110,18 @@ class Report:
     def tell(self, event: str, title: str, seconds: float | None = None) -> None:
         """Show one begin or end in the form chosen."""
         if self.how == "json":
-            fields = {"event": event, "step": title, **({"seconds": round(seconds, 3)} if seconds is not None else {})}
+            fields = {
+                "event": event,
+                "step": title,
+                **({"seconds": round(seconds, 3)} if seconds is not None else {}),
+            }
             print(json.dumps(fields), flush=True)
         elif self.how == "plain":
-            print(f"{title}: {seconds:.1f} s, {event}" if seconds is not None else f"{title} ...", file=sys.stderr, flush=True)
+            print(
+                f"{title}: {seconds:.1f} s, {event}" if seconds is not None else f"{title} ...",
+                file=sys.stderr,
+                flush=True,
+            )
         elif self.progress and event == "begin":
             self.tasks[title] = self.progress.add_task(title, total=None)
         elif self.progress:

@@ -2,6 +2,7 @@
 
 `docs/image.md` is the contract these keep.
 """
+
 from __future__ import annotations
 
 import posixpath
@@ -48,13 +49,25 @@ def system(board: Board, time: int) -> Iterator[Record]:
 
 def fragment(board: Board, time: int) -> str:
     """Return /etc/initfs/board: what run scripts may want to know of the machine, for the shell to read."""
-    values = {"BOARD": board.name, "ARCHITECTURE": board.architecture, "CONSOLE": board.console, "BAUD": board.baud, "IMAGE_TIME": time}
+    values = {
+        "BOARD": board.name,
+        "ARCHITECTURE": board.architecture,
+        "CONSOLE": board.console,
+        "BAUD": board.baud,
+        "IMAGE_TIME": time,
+    }
     return "".join(f"{name}={shlex.quote(str(value))}\n" for name, value in values.items())
 
 
 def applets(busybox: Busybox, taken_names: Iterable[str]) -> Iterator[Record]:
     """Return busybox, and a link for each applet whose name nobody else has."""
-    yield File(path="/usr/bin/busybox", mode=0o755, data=busybox.program.read_bytes(), package="busybox", group="busybox")
+    yield File(
+        path="/usr/bin/busybox",
+        mode=0o755,
+        data=busybox.program.read_bytes(),
+        package="busybox",
+        group="busybox",
+    )
     for name in sorted({*busybox.applets} - {*taken_names, "busybox"}):
         yield Link(path=f"/usr/bin/{name}", target="busybox", package="busybox", group="busybox")
 
@@ -78,7 +91,9 @@ def drivers(board: Board, tree: Path, package: str) -> Iterator[Record]:
     modules = kernel.modules(tree, board.modules)
     for path, data in modules.items():
         yield File(path=path, data=data, package=package, group="modules")
-    yield File(path="/etc/initfs/modules", data="".join(f"{path}\n" for path in modules).encode(), group="system")
+    yield File(
+        path="/etc/initfs/modules", data="".join(f"{path}\n" for path in modules).encode(), group="system"
+    )
 
 
 def whole(packages: Packages, names: Iterable[str]) -> Iterator[Record]:
@@ -110,5 +125,9 @@ def assemble(
     tree.update(libraries(list(tree.by_path.values()), packages, architecture(board.architecture).triplet))
     for path in tree.by_path:
         if path.endswith(".py"):
-            raise Failure(f"pack {path}", "Python sources have no place in an image", "without the ending .py it is a program")
+            raise Failure(
+                f"pack {path}",
+                "Python sources have no place in an image",
+                "without the ending .py it is a program",
+            )
     return tree

@@ -1,4 +1,5 @@
 """Service directories for an image: from their templates, by name (docs/image.md)."""
+
 from __future__ import annotations
 
 import os
@@ -23,13 +24,23 @@ def template(name: str, known: Sequence[str]) -> str:
     found = [other for other in known if prefix != f"{name}_" and other.startswith(prefix)]
     if len(found) == 1:
         return found[0]
-    reason = f"several begin with {prefix}: {' '.join(sorted(found))}" if found else "there is no such service directory"
+    reason = (
+        f"several begin with {prefix}: {' '.join(sorted(found))}"
+        if found
+        else "there is no such service directory"
+    )
     raise Failure(f"find service {name!r}", reason, f"known: {' '.join(sorted(known))}")
 
 
 def locate(name: str, folders: Sequence[Path]) -> Path:
     """Return the directory of a service or its template, in the first of the folders that has it."""
-    known = {path.name: path for folder in reversed(folders) if folder.is_dir() for path in folder.iterdir() if path.is_dir()}
+    known = {
+        path.name: path
+        for folder in reversed(folders)
+        if folder.is_dir()
+        for path in folder.iterdir()
+        if path.is_dir()
+    }
     path = known[template(name, sorted(known))]
     check(path)
     return path

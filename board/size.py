@@ -1,4 +1,5 @@
 """Where an image's bytes go: by group and by package, as they lie in memory and about as they are packed."""
+
 from __future__ import annotations
 
 import json
@@ -42,7 +43,11 @@ def measure(image: Image) -> Sizes:
     manifest = json.loads(image.manifest.read_text())
     plain = host.run(["zstd", "-dqc", str(image.initramfs)], what="read the image")
     contents = cpio.read(plain)
-    rows = [(row["group"], row["package"], contents[row["path"]]) for row in manifest["files"] if row["kind"] == "file"]
+    rows = [
+        (row["group"], row["package"], contents[row["path"]])
+        for row in manifest["files"]
+        if row["kind"] == "file"
+    ]
     total = image.initramfs.stat().st_size
     pieces = tuple((piece["name"], piece["bytes"], piece["compressed"]) for piece in manifest["pieces"])
     return Sizes(
@@ -50,19 +55,25 @@ def measure(image: Image) -> Sizes:
         initramfs=total,
         modules=sum(small for name, _, small in pieces if name == "modules"),
         pieces=pieces,
-        groups=tuple(sorted(lines(rows, total, lambda row: row[0]), key=lambda line: GROUPS.index(line.name))),
+        groups=tuple(
+            sorted(lines(rows, total, lambda row: row[0]), key=lambda line: GROUPS.index(line.name))
+        ),
         packages=tuple(sorted(lines(rows, total, lambda row: row[1]), key=lambda line: -line.plain)),
     )
 
 
-def lines(rows: Iterable[tuple[str, str, bytes]], total: int, key: Callable[[tuple[str, str, bytes]], str]) -> list[Line]:
+def lines(
+    rows: Iterable[tuple[str, str, bytes]], total: int, key: Callable[[tuple[str, str, bytes]], str]
+) -> list[Line]:
     """Add the rows up by key. The packed size is shared out by how well a quick compressor does on each part."""
     parts: dict[str, list[bytes]] = {}
     for row in rows:
         parts.setdefault(key(row), []).append(row[2])
     quick = {name: len(zlib.compress(b"".join(part), 6)) for name, part in parts.items()}
     scale = total / (sum(quick.values()) or 1)
-    return [Line(name, len(part), sum(map(len, part)), round(quick[name] * scale)) for name, part in parts.items()]
+    return [
+        Line(name, len(part), sum(map(len, part)), round(quick[name] * scale)) for name, part in parts.items()
+    ]
 
 
 def text(name: str, sizes: Sizes) -> str:
@@ -80,7 +91,10 @@ def table(title: str, rows: Iterable[Line]) -> list[str]:
     width = max(len(title), *(len(row.name) for row in rows))
     return [
         f"{title:{width}}  files   plain kB  packed kB (about)",
-        *(f"{row.name:{width}}  {row.files:5}  {row.plain / 1000:9.1f}  {row.packed / 1000:9.1f}" for row in rows),
+        *(
+            f"{row.name:{width}}  {row.files:5}  {row.plain / 1000:9.1f}  {row.packed / 1000:9.1f}"
+            for row in rows
+        ),
     ]
 
 
@@ -90,6 +104,12 @@ def plain(sizes: Sizes) -> Mapping[str, object]:
         "kernel": sizes.kernel,
         "initramfs": sizes.initramfs,
         "modules": sizes.modules,
-        "groups": {line.name: {"files": line.files, "bytes": line.plain, "packed": line.packed} for line in sizes.groups},
-        "packages": {line.name: {"files": line.files, "bytes": line.plain, "packed": line.packed} for line in sizes.packages},
+        "groups": {
+            line.name: {"files": line.files, "bytes": line.plain, "packed": line.packed}
+            for line in sizes.groups
+        },
+        "packages": {
+            line.name: {"files": line.files, "bytes": line.plain, "packed": line.packed}
+            for line in sizes.packages
+        },
     }

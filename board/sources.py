@@ -3,6 +3,7 @@
 No host name stands in this repository: a machine that could install this project's dependencies has a mirror
 that works for it. INITFS_MIRROR overrides.
 """
+
 from __future__ import annotations
 
 import os
@@ -20,7 +21,9 @@ def archive(etc: Path = ETC) -> str:
     """Return the URI of Debian's main archive. Raises Failure if the host's configuration names none."""
     if chosen := os.environ.get("INITFS_MIRROR"):
         return chosen.rstrip("/")
-    candidates = [uri for text, deb822 in configured(etc) for uri in (stanzas(text) if deb822 else lines(text))]
+    candidates = [
+        uri for text, deb822 in configured(etc) for uri in (stanzas(text) if deb822 else lines(text))
+    ]
     found = [uri for uri in candidates if main(uri)]
     if not found:
         raise Failure("find a mirror of Debian", f"no source in {etc}", "INITFS_MIRROR=URI names one")
@@ -35,7 +38,11 @@ def main(uri: str) -> bool:
 def configured(etc: Path) -> list[tuple[str, bool]]:
     """Return the texts of all source files, each with whether it is in the deb822 form."""
     files = [etc / "sources.list", *sorted((etc / "sources.list.d").glob("*"))]
-    return [(path.read_text(), path.suffix == ".sources") for path in files if path.suffix in {".list", ".sources"} and path.is_file()]
+    return [
+        (path.read_text(), path.suffix == ".sources")
+        for path in files
+        if path.suffix in {".list", ".sources"} and path.is_file()
+    ]
 
 
 def lines(text: str) -> list[str]:

@@ -7,6 +7,7 @@
 Names are made of content, so nothing here is ever changed, only added; a second run needs no apt and no
 network. A file's checksum is compared when it arrives and again each time it is used.
 """
+
 from __future__ import annotations
 
 import fcntl
@@ -97,7 +98,9 @@ def fetch(root: Root, files: Sequence[File]) -> None:
     wrong = [file for file in files if not sound(file)]
     if wrong:
         reason = "the checksum is not the one the signed index has, twice"
-        raise Failure(f"download {wrong[0].package} {wrong[0].version}", reason, "is the mirror being updated?")
+        raise Failure(
+            f"download {wrong[0].package} {wrong[0].version}", reason, "is the mirror being updated?"
+        )
 
 
 def download(root: Root, files: Sequence[File]) -> None:

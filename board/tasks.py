@@ -1,4 +1,5 @@
 """The verbs of the image builder, for `inv`: image, size, boards, clean."""
+
 from __future__ import annotations
 
 import dataclasses
@@ -30,8 +31,17 @@ def telling() -> Iterator[None]:
         sys.exit(2 if failure.usage else 1)
 
 
-@task(help={"board": "name, or all", "profile": "other services than the board's own", "json": "lines of JSON", "refresh": "look for newer packages"})
-def image(_: Context, board: str = model.DEFAULT, profile: str = "", json: bool = False, refresh: bool = False) -> None:
+@task(
+    help={
+        "board": "name, or all",
+        "profile": "other services than the board's own",
+        "json": "lines of JSON",
+        "refresh": "look for newer packages",
+    }
+)
+def image(
+    _: Context, board: str = model.DEFAULT, profile: str = "", json: bool = False, refresh: bool = False
+) -> None:
     """Build a board's image into build/BOARD: vmlinuz, initramfs.cpio.zst, manifest.json, sbom.cdx.json."""
     with telling():
         boards = [model.load(name) for name in (model.names() if board == "all" else [board])]
@@ -45,13 +55,19 @@ def say_made(made: Image, *, as_json: bool) -> None:
     """Tell where an image is, or that there was nothing to do."""
     bytes_ = made.initramfs.stat().st_size
     if as_json:
-        print(json.dumps({"event": "image", "folder": str(made.folder), "built": made.fresh, "initramfs": bytes_}))
+        print(
+            json.dumps(
+                {"event": "image", "folder": str(made.folder), "built": made.fresh, "initramfs": bytes_}
+            )
+        )
     else:
         state = f"initramfs {bytes_ / 1e6:.2f} MB" if made.fresh else "up to date"
         print(f"{made.folder.relative_to(host.ROOT)}: {state}")
 
 
-@task(name="size", help={"board": "name", "profile": "other services than the board's own", "json": "as JSON"})
+@task(
+    name="size", help={"board": "name", "profile": "other services than the board's own", "json": "as JSON"}
+)
 def show_size(_: Context, board: str = model.DEFAULT, profile: str = "", json: bool = False) -> None:
     """Show where the bytes of a board's image go, by group and by package."""
     with telling():
@@ -65,7 +81,14 @@ def show_boards(_: Context, json: bool = False) -> None:
     with telling():
         rows = [(model.load(name), verified.last(name)) for name in model.names()]
     if json:
-        print(dumps([{**dataclasses.asdict(one), "verified": dataclasses.asdict(last) if last else None} for one, last in rows]))
+        print(
+            dumps(
+                [
+                    {**dataclasses.asdict(one), "verified": dataclasses.asdict(last) if last else None}
+                    for one, last in rows
+                ]
+            )
+        )
         return
     print(f"{'board':14} {'architecture':12} {'chain':8} {'last verified':34} description")
     for one, last in rows:

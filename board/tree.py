@@ -3,6 +3,7 @@
 Paths are absolute and normal (`/usr/bin/initfs`). Two records for one path are an error that names both; a
 record without its parent directory gets it made. Nothing here reads or writes a disk.
 """
+
 from __future__ import annotations
 
 import posixpath
@@ -72,7 +73,11 @@ class Tree:
     def add(self, record: Record) -> None:
         """Add a record. Raises Failure if the path is not a normal one, or taken."""
         # normpath leaves two slashes at the beginning: POSIX gives them a meaning
-        if not record.path.startswith("/") or posixpath.normpath(record.path) != record.path or record.path[1:2] in {"", "/"}:
+        if (
+            not record.path.startswith("/")
+            or posixpath.normpath(record.path) != record.path
+            or record.path[1:2] in {"", "/"}
+        ):
             raise Failure(f"put {record.path!r} into the image", "this is not an absolute, normal path")
         if other := self.by_path.get(record.path):
             raise Failure(f"put {describe(record)} into the image", f"{describe(other)} is there already")

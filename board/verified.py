@@ -1,4 +1,5 @@
 """When a board last booted and passed: a record that test runs leave in build/, and `inv boards` shows."""
+
 from __future__ import annotations
 
 import json
@@ -25,6 +26,8 @@ def last(board: str) -> Verified | None:
     """Return the last record of a board, or None: never, or the record cannot be read."""
     try:
         fields = json.loads((host.ROOT / "build" / board / "verified.json").read_text())
-        return Verified(date=str(fields["date"]), kernel=str(fields["kernel"]), seconds=float(fields["seconds"]))
+        return Verified(
+            date=str(fields["date"]), kernel=str(fields["kernel"]), seconds=float(fields["seconds"])
+        )
     except (OSError, ValueError, KeyError, TypeError):
         return None

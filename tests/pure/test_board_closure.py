@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def names(source: str, *, name: str = "pack.mod", package: bool = False, own: bool = True) -> list[tuple[str, bool]]:
+def names(
+    source: str, *, name: str = "pack.mod", package: bool = False, own: bool = True
+) -> list[tuple[str, bool]]:
     return [(found.name, found.maybe) for found in imports(source, name, package=package, own=own)]
 
 
@@ -31,7 +33,9 @@ def names(source: str, *, name: str = "pack.mod", package: bool = False, own: bo
         ("match x:\n case 1:\n  import a", [("a", False)]),
     ],
 )
-def test_the_imports_of_our_code_are_found_wherever_they_stand(source: str, wanted: list[tuple[str, bool]]) -> None:
+def test_the_imports_of_our_code_are_found_wherever_they_stand(
+    source: str, wanted: list[tuple[str, bool]]
+) -> None:
     assert names(source) == wanted
 
 
@@ -47,7 +51,16 @@ def test_the_library_is_followed_at_module_level_only(source: str) -> None:
 
 @pytest.fixture
 def library(tmp_path: Path) -> Callable[[str], Module | None]:
-    files = {"os": "", "linecache": "", "one": "import two, nowhere, _hashlib", "two": "", "late": "", "_hashlib": "", "p/__init__": "", "p/q": "import late"}
+    files = {
+        "os": "",
+        "linecache": "",
+        "one": "import two, nowhere, _hashlib",
+        "two": "",
+        "late": "",
+        "_hashlib": "",
+        "p/__init__": "",
+        "p/q": "import late",
+    }
     for encoding in ("__init__", "aliases", "utf_8", "ascii", "latin_1"):
         files[f"encodings/{encoding}"] = ""
     for name, text in files.items():
@@ -69,7 +82,9 @@ def own(source: str) -> dict[str, tuple[str, bool]]:
     return {"mine": ("", True), "mine.x": (source, False)}
 
 
-def test_what_the_library_needs_comes_along_but_no_costly_options(library: Callable[[str], Module | None]) -> None:
+def test_what_the_library_needs_comes_along_but_no_costly_options(
+    library: Callable[[str], Module | None],
+) -> None:
     found = closure(own("import one, sys, mine"), (), library, ["sys", "os"])
 
     assert {"one", "two", "os"} <= set(found)

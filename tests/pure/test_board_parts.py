@@ -1,4 +1,5 @@
 """The small decisions of the builder: kernel modules, services, busybox's configuration, licences, sources of apt."""
+
 from __future__ import annotations
 
 import sys
@@ -44,14 +45,21 @@ KNOWN = ["dhcp_if", "dhcpd_if", "fw", "getty_tty", "zcip_if", "zcip_other"]
 
 @pytest.mark.parametrize(
     ("name", "wanted"),
-    [("dhcp_eth0", "dhcp_if"), ("dhcpd_br0", "dhcpd_if"), ("fw", "fw"), ("getty_ttyS0", "getty_tty"), ("zcip_if", "zcip_if")],
+    [
+        ("dhcp_eth0", "dhcp_if"),
+        ("dhcpd_br0", "dhcpd_if"),
+        ("fw", "fw"),
+        ("getty_ttyS0", "getty_tty"),
+        ("zcip_if", "zcip_if"),
+    ],
 )
 def test_an_instance_is_made_from_the_only_template_with_its_prefix(name: str, wanted: str) -> None:
     assert services.template(name, KNOWN) == wanted
 
 
 @pytest.mark.parametrize(
-    ("name", "said"), [("ntpd", "no such service"), ("zcip_eth0", "several begin with zcip_"), ("fw_x", "no such service")]
+    ("name", "said"),
+    [("ntpd", "no such service"), ("zcip_eth0", "several begin with zcip_"), ("fw_x", "no such service")],
 )
 def test_a_service_without_one_template_is_an_error(name: str, said: str) -> None:
     with pytest.raises(Failure, match=said):
@@ -85,7 +93,10 @@ def test_a_service_is_packed_without_readme_and_tests(tmp_path: Path) -> None:
 def test_our_settings_replace_those_of_debian() -> None:
     base = "# a comment\nCONFIG_A=y\n# CONFIG_B is not set\nCONFIG_C=y\n"
 
-    assert busybox.merge(base, "CONFIG_B=y\n# CONFIG_C is not set\n") == "CONFIG_A=y\nCONFIG_B=y\n# CONFIG_C is not set\n"
+    assert (
+        busybox.merge(base, "CONFIG_B=y\n# CONFIG_C is not set\n")
+        == "CONFIG_A=y\nCONFIG_B=y\n# CONFIG_C is not set\n"
+    )
 
 
 def test_a_setting_that_did_not_come_through_is_reported() -> None:
@@ -98,7 +109,11 @@ def test_a_setting_that_did_not_come_through_is_reported() -> None:
     ("package", "text", "wanted"),
     [
         ("zlib1g", "Format: x\n\nFiles: *\nLicense: Zlib\n text\n", "Zlib"),
-        ("x", "Format: x\n\nFiles: *\nLicense: GPL-2 and MIT\n\nFiles: a\nLicense: BSD\n", "BSD AND GPL-2 AND MIT"),
+        (
+            "x",
+            "Format: x\n\nFiles: *\nLicense: GPL-2 and MIT\n\nFiles: a\nLicense: BSD\n",
+            "BSD AND GPL-2 AND MIT",
+        ),
         ("x", "Format: x\n\nFiles: *\nLicense: GPL-2 or BSD\n", "GPL-2 or BSD"),
         ("x", "On Debian systems see /usr/share/common-licenses/GPL-2.", "GPL-2"),
         ("python3.13-minimal", "prose", "PSF-2.0"),
@@ -109,14 +124,20 @@ def test_a_licence_is_read_from_the_copyright_file(package: str, text: str, want
     assert licence.licence(package, text) == wanted
 
 
-def test_the_archive_is_found_in_both_forms_of_apts_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_archive_is_found_in_both_forms_of_apts_configuration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("INITFS_MIRROR", raising=False)
     (tmp_path / "sources.list.d").mkdir()
     one, other = tmp_path / "sources.list", tmp_path / "sources.list.d" / "debian.sources"
-    one.write_text("# deb http://zero/debian x main\ndeb http://one/ubuntu x main\ndeb [arch=a b=c] http://two/debian/ x main\n")
+    one.write_text(
+        "# deb http://zero/debian x main\ndeb http://one/ubuntu x main\ndeb [arch=a b=c] http://two/debian/ x main\n"
+    )
     assert sources.archive(tmp_path) == "http://two/debian"
     one.unlink()
-    other.write_text("Types: deb\nURIs: http://a/debian-security\n\nTypes: deb deb-src\nURIs: http://a/debian\nSuites: x\n")
+    other.write_text(
+        "Types: deb\nURIs: http://a/debian-security\n\nTypes: deb deb-src\nURIs: http://a/debian\nSuites: x\n"
+    )
     assert sources.archive(tmp_path) == "http://a/debian"
     other.write_text("Enabled: no\nTypes: deb\nURIs: http://a/debian\n")
     with pytest.raises(Failure, match="INITFS_MIRROR"):
@@ -141,14 +162,22 @@ def test_other_files_are_no_elf_files(data: bytes) -> None:
 
 @pytest.mark.parametrize(
     ("path", "wanted"),
-    [("/bin/x", "/usr/bin/x"), ("/usr/sbin/x", "/usr/bin/x"), ("/lib/a/b", "/usr/lib/a/b"), ("/etc/x", "/etc/x"), ("/library", "/library")],
+    [
+        ("/bin/x", "/usr/bin/x"),
+        ("/usr/sbin/x", "/usr/bin/x"),
+        ("/lib/a/b", "/usr/lib/a/b"),
+        ("/etc/x", "/etc/x"),
+        ("/library", "/library"),
+    ],
 )
 def test_everything_is_below_usr(path: str, wanted: str) -> None:
     assert merged(path) == wanted
 
 
 def test_the_bill_of_materials_has_what_cyclonedx_demands() -> None:
-    package = manifest.Package(name="libstdc++6", version="1:14~2+b1", architecture="arm64", licence="A AND B", sha256="ab")
+    package = manifest.Package(
+        name="libstdc++6", version="1:14~2+b1", architecture="arm64", licence="A AND B", sha256="ab"
+    )
 
     part = manifest.component(package, "trixie")
 

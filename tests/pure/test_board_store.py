@@ -21,7 +21,14 @@ if TYPE_CHECKING:
 
 GOOD = b"what the archive has"
 ROOT = Root("trixie", "arm64")
-FILE = File(package="thing", version="1", architecture="arm64", name="thing_1_arm64.deb", sha256=hashlib.sha256(GOOD).hexdigest(), size=len(GOOD))
+FILE = File(
+    package="thing",
+    version="1",
+    architecture="arm64",
+    name="thing_1_arm64.deb",
+    sha256=hashlib.sha256(GOOD).hexdigest(),
+    size=len(GOOD),
+)
 
 
 class Mirror:
@@ -50,7 +57,9 @@ def test_a_damaged_download_is_fetched_anew_once(monkeypatch: pytest.MonkeyPatch
     assert mirror.answers == []
 
 
-def test_a_download_damaged_twice_is_an_error_and_leaves_nothing(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_download_damaged_twice_is_an_error_and_leaves_nothing(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(apt, "fetch", Mirror(b"bad", b"worse").fetch)
 
     with pytest.raises(Failure, match="unable to download thing 1: the checksum"):
@@ -143,7 +152,12 @@ def test_a_program_that_is_not_there_or_fails_says_so() -> None:
 
 
 @pytest.mark.parametrize(
-    ("depends", "wanted"), [("linux-image-6.12.1-arm64 (= 6.12.1-1)", "linux-image-6.12.1-arm64"), ("kmod, linux-base", ""), ("", "")]
+    ("depends", "wanted"),
+    [
+        ("linux-image-6.12.1-arm64 (= 6.12.1-1)", "linux-image-6.12.1-arm64"),
+        ("kmod, linux-base", ""),
+        ("", ""),
+    ],
 )
 def test_a_kernels_meta_package_stands_for_the_kernel(depends: str, wanted: str) -> None:
     assert apt.kernel({"package": "linux-image-arm64", "depends": depends}) == wanted

@@ -43,7 +43,12 @@ def test_only_absolute_normal_paths_are_taken(path: str) -> None:
 
 
 def test_a_directory_comes_before_its_content_whatever_the_names_are() -> None:
-    paths = [record.path for record in Tree([File(path="/a/x", data=b""), File(path="/a-b", data=b""), File(path="/a.c", data=b"")]).records()]
+    paths = [
+        record.path
+        for record in Tree(
+            [File(path="/a/x", data=b""), File(path="/a-b", data=b""), File(path="/a.c", data=b"")]
+        ).records()
+    ]
 
     assert paths.index("/a") < paths.index("/a/x")
 
@@ -73,13 +78,21 @@ def test_members_begin_at_multiples_of_four() -> None:
 
 
 def test_all_directories_are_in_the_first_piece() -> None:
-    records = Tree([FILE, File(path="/usr/lib/modules/x.ko", data=b"", group="modules"), File(path="/usr/bin/p", data=b"", group="interpreter")]).records()
+    records = Tree(
+        [
+            FILE,
+            File(path="/usr/lib/modules/x.ko", data=b"", group="modules"),
+            File(path="/usr/bin/p", data=b"", group="interpreter"),
+        ]
+    ).records()
 
     parts = pieces.split(records)
 
     assert list(parts) == ["ours", "base", "modules"]
     assert not any(isinstance(record, Directory) for part in ("base", "modules") for record in parts[part])
-    assert sorted(record.path for part in parts.values() for record in part) == sorted(record.path for record in records)
+    assert sorted(record.path for part in parts.values() for record in part) == sorted(
+        record.path for record in records
+    )
 
 
 def test_another_programs_reading_agrees() -> None:
