@@ -12,7 +12,17 @@ from board import tasks as board
 from qemu import tasks as qemu
 
 # The programs of other suites that the tests run beside ours, and what the image builder needs.
-PACKAGES = ("runit", "daemontools", "s6", "execline", "busybox-static", "iproute2", "procps", "strace", "util-linux")
+PACKAGES = (
+    "runit",
+    "daemontools",
+    "s6",
+    "execline",
+    "busybox-static",
+    "iproute2",
+    "procps",
+    "strace",
+    "util-linux",
+)
 
 
 @task(help={"quick": "without QEMU", "k": "only tests whose names match", "jobs": "at once"})
@@ -38,8 +48,9 @@ def lint(context: Context, fix: bool = False) -> None:
 
 @task
 def table(context: Context) -> None:
-    """Rewrite the printed table of the automaton's cells (tests/golden/)."""
+    """Rewrite what is made from code: the automaton's printed cells (tests/golden/) and docs/features.md."""
     context.run(f"{sys.executable} -m tests.golden.cells --write")
+    context.run(f"{sys.executable} -m tests.features --write")
 
 
 namespace = Collection(test, lint, table)

@@ -6,6 +6,7 @@ reports a failed exec as an error of the call, not as a child that dies with 127
 
 from __future__ import annotations
 
+import errno
 import os
 
 from initfs import say, signals
@@ -73,12 +74,28 @@ def kill(pid: int, signum: int) -> None:
         say.warning(f"unable to signal {pid}: {say.reason(error)}")
 
 
+def candidates(program: str, environment: Mapping[str, str]) -> list[str]:
+    """Where PROGRAM may be: itself when it has a slash, else in each directory of PATH.
+
+    `os.execvpe` and `os.get_exec_path` do the same, and import `warnings` for it.
+    """
+    if "/" in program:
+        return [program]
+    return [f"{directory or '.'}/{program}" for directory in environment.get("PATH", os.defpath).split(":")]
+
+
 def execute(argv: Sequence[str], environment: Mapping[str, str] | None = None) -> say.Fatal:
     """Replace this process by ARGV, found through PATH; when that fails, the Fatal to raise: 127 not found, 126 not run."""
+    chosen = os.environ if environment is None else environment
     signals.default(*RESTORED)
-    try:
-        os.execvpe(argv[0], list(argv), os.environ if environment is None else environment)
-    except FileNotFoundError as error:
-        return say.unable(f"run {argv[0]}", error, say.NOT_FOUND)
-    except OSError as error:
-        return say.unable(f"run {argv[0]}", error, say.CANNOT_EXEC)
+    failed = FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))  # an empty name is found nowhere
+    for path in candidates(argv[0], chosen) if argv[0] else []:
+        try:
+            os.execve(path, list(argv), chosen)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            failed = error  # type: ignore[assignment]
+    return say.unable(
+        f"run {argv[0]}", failed, say.NOT_FOUND if failed.errno == errno.ENOENT else say.CANNOT_EXEC
+    )

@@ -43,7 +43,7 @@ class _Value(tuple):  # type: ignore[type-arg]
         return tuple.__new__(cls, (*args, *rest))
 
     def __eq__(self, other: object) -> bool:
-        return self.__class__ is other.__class__ and tuple.__eq__(self, other)  # type: ignore[arg-type]
+        return self.__class__ is other.__class__ and tuple.__eq__(self, other)
 
     def __ne__(self, other: object) -> bool:
         return not self == other

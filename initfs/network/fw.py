@@ -81,7 +81,8 @@ def _output(*arguments: str) -> str:
 
 
 def _spawn(arguments: list[str], *descriptors: tuple[int, int]) -> int:
-    path = next((p for p in (f"{d}/ip" for d in os.get_exec_path()) if os.access(p, os.X_OK)), "ip")
+    found = (path for path in process.candidates("ip", os.environ) if os.access(path, os.X_OK))
+    path = next(found, "ip")
     try:
         return process.spawn(path, ["ip", *arguments], os.environ, descriptors=descriptors, session=False)
     except OSError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import resource
 from errno import ENOENT, ENOTDIR, ENXIO
 from sys import byteorder
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from typing import Self
 
 LETTERS = "uUdDrR"
+SPARE = 32  # descriptors for all else that a program has open
 
 
 @value
@@ -49,6 +51,7 @@ class Services:
     """The services in DIRECTORIES, subscribed to from the making on. say.Fatal 102 when one has no supervisor."""
 
     def __init__(self, directories: list[str], wanted: str, down: str = "d") -> None:
+        make_room(2 * len(directories))
         self._loop = Loop()
         self._subscriptions: list[fifodir.Subscription] = []
         self._waits: list[waiting.Wait] = []
@@ -106,6 +109,15 @@ class Services:
         self._loop.forget(supervisor)
         self._hear(index)
         self._waits[index] = waiting.step(self._waits[index], ord("x"))
+
+
+def make_room(descriptors: int) -> None:
+    """Raise the soft limit of open files as far as so many more descriptors need, and the hard limit allows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = descriptors + SPARE
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        top = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, top), hard))
 
 
 def level(directory: str) -> waiting.Level:

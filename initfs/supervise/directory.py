@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from initfs import files, say, signals
-from initfs.supervise.automaton import NEVER, Policy
+from initfs.supervise.model import NEVER, Policy
 from initfs.value import value
 
 TYPE_CHECKING = False

@@ -7,7 +7,7 @@ import os
 from initfs import files, say
 from initfs.loop import NEVER, now
 from initfs.supervise import scan, watch
-from initfs.supervise.automaton import Phase, Returned, Vanished
+from initfs.supervise.model import Phase, Returned, Vanished
 from initfs.supervise.pipes import Pipe, Stdio
 from initfs.supervise.protocol import Busy
 from initfs.supervise.unit import Unit

@@ -11,8 +11,8 @@ import time
 
 from initfs import process, say
 from initfs.loop import NEVER, Loop
-from initfs.supervise.automaton import Expired, Phase
 from initfs.supervise.journal import Journal
+from initfs.supervise.model import Expired, Phase
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -7,8 +7,11 @@ import os
 import time
 
 from initfs import files, process, say, tai
-from initfs.supervise import automaton, control, diagnosis
-from initfs.supervise.automaton import (
+from initfs.supervise import control, diagnosis
+from initfs.supervise.automaton import step
+from initfs.supervise.directory import Directory
+from initfs.supervise.model import (
+    NEVER,
     Asked,
     Died,
     Expired,
@@ -17,22 +20,21 @@ from initfs.supervise.automaton import (
     MarkDown,
     NotSpawned,
     Phase,
+    Policy,
     Publish,
     Readied,
     Run,
     Service,
     Spawned,
     Tally,
-    step,
 )
-from initfs.supervise.directory import Directory
 from initfs.supervise.protocol import Protocol
 from initfs.supervise.status import DOWN, FINISH, RUN, Status
 from initfs.value import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from initfs.supervise.automaton import Effect, Event
+    from initfs.supervise.model import Effect, Event
     from initfs.supervise.pipes import Stdio
     from initfs.supervise.tree import Tree
 
@@ -58,7 +60,7 @@ class Unit:
         self.protocol = Protocol(fd)
         self.service = Service(wanted=not self.directory.has("down"))
         self._tree = tree
-        self._policy = automaton.Policy()
+        self._policy = Policy()
         self._notification = -1
         self._changed = time.time_ns()
         self._since = boot_time()
@@ -67,7 +69,7 @@ class Unit:
     def begin(self) -> None:
         """Start it for the first time, if it is to be up. Its FIFOs come later: see `furnish`."""
         self._publish(Publish("supervised", "s"))
-        self.service = replace(self.service, deadline=0.0 if self.service.wanted else automaton.NEVER)
+        self.service = replace(self.service, deadline=0.0 if self.service.wanted else NEVER)
         if self.service.wanted:
             self.feed(Expired(), self._tree.now)
 
@@ -175,7 +177,7 @@ class Unit:
         """Start ./run."""
         start = self.directory.start()
         if start.notification_fd and start.notification_fd == start.lock_fd:
-            return NotSpawned("notification-fd and lock-fd are the same", automaton.NEVER)
+            return NotSpawned("notification-fd and lock-fd are the same", NEVER)
         given: list[tuple[int, int]] = []
         try:
             descriptors = self.stdio.descriptors()
@@ -209,7 +211,7 @@ class Unit:
         except OSError as error:
             if error.errno != errno.ENOENT:
                 say.warning(f"{self.name}: {diagnosis.why(error, './finish', self.directory.fd)}")
-            return NotSpawned("", automaton.NEVER)
+            return NotSpawned("", NEVER)
 
     def _spawn(self, path: str, arguments: list[str], descriptors: list[tuple[int, int]]) -> int:
         environment = self._tree.environment
