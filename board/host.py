@@ -83,15 +83,18 @@ def run(
 
 
 def complaint(program: str, status: int, errors: str) -> str:
-    """Choose what to show of a failed program: its last error line, or its status when it said nothing."""
+    """Choose what to show of a failed program: the line that tells why, or its status when it said nothing."""
     lines = [line.strip() for line in errors.splitlines() if line.strip()]
+    # a full disk explains all the rest; the first complaint of apt or a compiler is the cause of the others
     marked = [
-        line for line in lines if line.startswith("E:") or "error" in line.lower() or "space left" in line
+        *(line for line in lines if "No space left" in line),
+        *(line for line in lines if line.startswith("E:") or "error:" in line),
+        *reversed(lines),
     ]
     name = os.path.basename(program)
     if not lines:
         return f"{name} ended with status {status}"
-    return f"{name} says: {(marked or lines)[-1]}"
+    return f"{name} says: {marked[0]}"
 
 
 def missing(packages: Sequence[str]) -> list[str]:
