@@ -87,6 +87,16 @@ def test_a_timeout_is_99_and_leaves_nothing(tmp_path: pathlib.Path) -> None:
     assert list((service.directory / "event").iterdir()) == []
 
 
+# SUP-064
+def test_more_services_than_the_soft_limit_of_descriptors(tmp_path: pathlib.Path) -> None:
+    services = [Fake(tmp_path / str(index), up=True) for index in range(60)]
+    command = ours("svwait", "-ut9000", *[service.directory for service in services])
+    assert run(["sh", "-c", 'ulimit -Sn 48; exec "$@"', "sh", *command]) == (0, "", "")
+    for service in services:
+        service.die()
+    assert run(["sh", "-c", 'ulimit -n 9; exec "$@"', "sh", *ours("svwait", services[0].directory)])[0] == 102
+
+
 # SUP-067
 def test_the_exit_code_counts_the_services_that_failed_for_good(tmp_path: pathlib.Path) -> None:
     services = [Fake(tmp_path / name) for name in "abc"]
