@@ -72,9 +72,9 @@ def tools(architecture: Architecture, native: str) -> tuple[str, tuple[str, ...]
 
 
 def packages(architecture: Architecture) -> list[str]:
-    """Return what the host needs to build busybox for an architecture."""
+    """Return what the host needs to build busybox for an architecture: its build makes programs for the host too."""
     _, compiler = tools(architecture, native())
-    return [*compiler, "make", "dpkg-dev", "bzip2", "xz-utils", "patch"]
+    return sorted({*compiler, "gcc", "libc6-dev", "make", "dpkg-dev", "bzip2", "xz-utils", "patch"})
 
 
 def native() -> str:
