@@ -51,12 +51,12 @@ def everything(reader: int) -> bytes:
         return file.read()
 
 
-# NOT-149
 @pytest.mark.parametrize("options", [[], ["-f"], ["-t", "9000"], ["--no-doublefork", "--timeout=9000"]])
 @pytest.mark.parametrize("datagrams", [["READY=1"], ["STATUS=soon", "STATUS=now\\nREADY=1\\n"]])
 def test_a_datagram_becomes_a_newline(
     options: list[str], datagrams: list[str], tmp_path: pathlib.Path
 ) -> None:
+    # NOT-149
     reader, writer = os.pipe()
     command = ours("notify-fd-from-socket", "-3", writer, *options, *daemon(*datagrams))
     process = start(command, pass_fds=[writer], stdin=-1)
@@ -66,9 +66,9 @@ def test_a_datagram_becomes_a_newline(
     assert end(process) == (0, "", "")
 
 
-# NOT-149
 @pytest.mark.parametrize("datagrams", [[], ["XREADY=1"], ["STATUS=READY=1"], ["READY=10"], ["READY=0"], [""]])
 def test_nothing_else_does(datagrams: list[str], tmp_path: pathlib.Path) -> None:
+    # NOT-149
     reader, writer = os.pipe()
     (tmp_path / "notification-fd").write_text(f"{writer}\n")
     process = start(
@@ -79,8 +79,8 @@ def test_nothing_else_does(datagrams: list[str], tmp_path: pathlib.Path) -> None
     assert everything(reader) == b""  # and its bridge ended with it
 
 
-# NOT-149
 def test_systemds_own_notifier_is_understood(tmp_path: pathlib.Path) -> None:
+    # NOT-149
     script = f"{real('systemd-notify')} --ready; echo sent; read line || :"
     process, reader = bridge([], ["sh", "-c", script], tmp_path)
     assert everything(reader) == b"\n"
@@ -88,8 +88,8 @@ def test_systemds_own_notifier_is_understood(tmp_path: pathlib.Path) -> None:
     assert end(process)[:2] == (0, "sent\n")
 
 
-# NOT-149
 def test_after_the_timeout_the_daemon_just_is_not_ready(tmp_path: pathlib.Path) -> None:
+    # NOT-149
     reader, writer = os.pipe()
     process = start(
         ours("notify-fd-from-socket", "-t", "50", "-3", writer, *daemon()), pass_fds=[writer], stdin=-1
@@ -141,7 +141,6 @@ def test_a_flood_of_datagrams_does_not_hide_the_one_that_counts() -> None:
     sender.close()
 
 
-# NOT-150
 class Manager:
     """A supervisor that reads NOTIFY_SOCKET, as systemd does for Type=notify."""
 
@@ -163,10 +162,10 @@ class Manager:
 READY_ON = "import os,sys; os.write({fd}, b'one moment\\n'); os.close({fd}); sys.stdin.read()"
 
 
-# NOT-150
 @pytest.mark.parametrize("options", [[], ["-f"], ["-d", "5"], ["-t", "9000", "-k"]])
 @pytest.mark.parametrize("abstract", [False, True])
 def test_a_newline_becomes_datagrams(options: list[str], abstract: bool, tmp_path: pathlib.Path) -> None:
+    # NOT-150
     manager = Manager(f"\0{tmp_path}" if abstract else f"{tmp_path}/notify")
     program = [sys.executable, "-c", READY_ON.format(fd=5 if "-d" in options else 1)]
     process = start(ours("notify-socket-from-fd", *options, *program), stdin=-1, env=manager.environment)
@@ -176,9 +175,9 @@ def test_a_newline_becomes_datagrams(options: list[str], abstract: bool, tmp_pat
     manager.socket.close()
 
 
-# NOT-150
 @pytest.mark.parametrize("keep", [False, True])
 def test_the_variable_is_kept_only_on_request(keep: bool, tmp_path: pathlib.Path) -> None:
+    # NOT-150
     manager = Manager(f"{tmp_path}/notify")
     script = "echo ${NOTIFY_SOCKET-gone} >&2"
     words = ["-k"] * keep
@@ -187,13 +186,13 @@ def test_the_variable_is_kept_only_on_request(keep: bool, tmp_path: pathlib.Path
     manager.socket.close()
 
 
-# NOT-150
 def test_without_a_socket_the_program_is_just_run() -> None:
+    # NOT-150
     assert run(ours("notify-socket-from-fd", "echo", "hello")) == (0, "hello\n", "")
 
 
-# NOT-150
 def test_a_daemon_that_closes_without_a_newline_announces_nothing(tmp_path: pathlib.Path) -> None:
+    # NOT-150
     manager = Manager(f"{tmp_path}/notify")
     script = "printf almost; exec >&2; read line || :"
     assert run(ours("notify-socket-from-fd", "sh", "-c", script), stdin=-1, env=manager.environment)[0] == 0
@@ -211,8 +210,8 @@ def test_an_address_of_another_kind_is_refused() -> None:
     assert "neither a path nor an abstract name: vsock:2:1" in said
 
 
-# NOT-149, NOT-150
 def test_both_bridges_in_a_row_hand_readiness_through(tmp_path: pathlib.Path) -> None:
+    # NOT-149 NOT-150
     reader, writer = os.pipe()
     inner = ours("notify-socket-from-fd", sys.executable, "-c", READY_ON.format(fd=1))
     process = start(ours("notify-fd-from-socket", "-3", writer, *inner), pass_fds=[writer], stdin=-1)
@@ -225,9 +224,9 @@ def flags(service: Fake) -> int:
     return (service.directory / "supervise/status").read_bytes()[34]
 
 
-# NOT-151
 @pytest.mark.parametrize("options", [[], ["-f"], ["-d", "6"], ["-t9000", "-e", "event"]])
 def test_the_old_wrapper_records_and_tells_readiness(options: list[str], tmp_path: pathlib.Path) -> None:
+    # NOT-151
     service = Fake(tmp_path / "s")
     told = fifodir.Subscription(str(service.directory / "event"))
     program = [sys.executable, "-c", READY_ON.format(fd=6 if "-d" in options else 1)]
@@ -253,8 +252,8 @@ os.execv(sys.argv[1], sys.argv[1:])
 """
 
 
-# NOT-151
 def test_the_status_of_another_life_is_not_touched(tmp_path: pathlib.Path) -> None:
+    # NOT-151
     service = Fake(tmp_path / "s", up=True)
     before = flags(service)
     told = fifodir.Subscription(str(service.directory / "event"))
@@ -268,7 +267,6 @@ def test_the_status_of_another_life_is_not_touched(tmp_path: pathlib.Path) -> No
     told.close()
 
 
-# NOT-151
 @pytest.mark.parametrize(
     "words",
     [
@@ -277,6 +275,7 @@ def test_the_status_of_another_life_is_not_touched(tmp_path: pathlib.Path) -> No
     ],
 )
 def test_a_late_or_missing_newline_has_no_effect(words: list[str], tmp_path: pathlib.Path) -> None:
+    # NOT-151
     service = Fake(tmp_path / "s", up=True)
     with fifodir.Subscription(str(service.directory / "event")) as told:
         reader, writer = os.pipe()  # held by the wrapper's other process as standard error until it ends
@@ -288,8 +287,8 @@ def test_a_late_or_missing_newline_has_no_effect(words: list[str], tmp_path: pat
     assert not (service.directory / "supervise/ready").exists()
 
 
-# NOT-151
 def test_with_a_notification_fd_the_old_wrapper_steps_aside(tmp_path: pathlib.Path) -> None:
+    # NOT-151
     reader, writer = os.pipe()
     (tmp_path / "notification-fd").write_text(f"{writer}\n")
     process = start(

@@ -37,8 +37,8 @@ def mode(path: str) -> int:
     return stat.S_IMODE(os.stat(path).st_mode)
 
 
-# NOT-142
 def test_mkfifodir_makes_a_public_one_or_one_for_a_group(tmp_path: pathlib.Path) -> None:
+    # NOT-142
     public, restricted = str(tmp_path / "d"), str(tmp_path / "e")
     gid = os.getgid()
     assert run(ours("mkfifodir", public))[0] == 0
@@ -48,8 +48,8 @@ def test_mkfifodir_makes_a_public_one_or_one_for_a_group(tmp_path: pathlib.Path)
     assert os.stat(restricted).st_gid == gid
 
 
-# NOT-142
 def test_mkfifodir_leaves_what_exists_unless_forced(tmp_path: pathlib.Path) -> None:
+    # NOT-142
     there = str(tmp_path / "d")
     os.mkdir(there, 0o700)
     assert run(ours("mkfifodir", there))[0] == 0
@@ -101,8 +101,8 @@ def test_a_listener_has_the_name_and_the_mode_that_notifiers_expect(event: str) 
     assert os.listdir(event) == []
 
 
-# NOT-143
 def test_each_of_500_listeners_gets_every_byte(event: str) -> None:
+    # NOT-143
     listeners = [Subscription(event) for _ in range(500)]
     assert fifodir.notify(event, b"su") == 500
     assert fifodir.notify(event, b"U") == 500
@@ -131,10 +131,10 @@ def test_the_directory_may_be_a_path_a_descriptor_or_relative_to_one(
     os.close(own)
 
 
-# NOT-146
 def test_a_listener_that_was_killed_is_removed_by_the_next_notifier(
     event: str, tmp_path: pathlib.Path
 ) -> None:
+    # NOT-146
     with Arrivals(tmp_path / "event") as arrivals:
         process = start(ours("ftrig-wait", event, "never"))
         arrivals.wait()
@@ -145,8 +145,8 @@ def test_a_listener_that_was_killed_is_removed_by_the_next_notifier(
     assert os.listdir(event) == []
 
 
-# NOT-146
 def test_cleanfifodir_removes_the_stale_and_nothing_else(event: str) -> None:
+    # NOT-146
     os.mkfifo(f"{event}/{NAME}1")
     os.mkfifo(f"{event}/other")
     with Subscription(event) as listener:
@@ -200,11 +200,11 @@ def put(kind: str, path: str) -> None:
         os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0 if kind == "unreadable" else 0o666))
 
 
-# NOT-143, NOT-146
 @pytest.mark.parametrize("kind", KINDS)
 def test_under_a_listeners_name_only_a_fifo_is_written_to(
     kind: str, event: str, tmp_path: pathlib.Path
 ) -> None:
+    # NOT-143 NOT-146
     os.mkfifo(tmp_path / "fifo")
     behind = os.open(tmp_path / "fifo", os.O_RDWR | os.O_NONBLOCK)
     try:

@@ -18,8 +18,8 @@ def event(tmp_path: pathlib.Path) -> pathlib.Path:
     return tmp_path / "event"
 
 
-# NOT-143
 def test_three_waiters_all_hear_the_second_of_two_letters(event: pathlib.Path) -> None:
+    # NOT-143
     with Arrivals(event) as arrivals:
         waiters = [start(ours("ftrig-wait", event, "b")) for _ in range(3)]
         arrivals.wait(3)
@@ -28,13 +28,13 @@ def test_three_waiters_all_hear_the_second_of_two_letters(event: pathlib.Path) -
     assert list(event.iterdir()) == []
 
 
-# NOT-143
 def test_that_nobody_listens_is_success(event: pathlib.Path) -> None:
+    # NOT-143
     assert run(ours("ftrig-notify", event, "suU")) == (0, "", "")
 
 
-# NOT-144
 def test_listen1_listens_before_it_runs_the_program(event: pathlib.Path) -> None:
+    # NOT-144
     assert run(ours("ftrig-listen1", event, "ab+c", *ours("ftrig-notify", event, "abbcd"))) == (
         0,
         "abbc\n",
@@ -42,8 +42,16 @@ def test_listen1_listens_before_it_runs_the_program(event: pathlib.Path) -> None
     )
 
 
-# NOT-144
+def test_a_program_of_ours_needs_no_path_and_no_second_interpreter(event: pathlib.Path) -> None:
+    # NOT-144
+    code, out, said = run(ours("ftrig-listen1", event, "x", "ftrig-notify", event, "x"))
+    assert (code, out, said) == (0, "x\n", "")
+    code, out, said = run(ours("ftrig-listen1", "-t50", event, "x", "ftrig-notify", "--help"))
+    assert (code, out) == (1, "usage: ftrig-notify fifodir message\n")
+
+
 def test_events_of_several_notifiers_are_one_sequence(event: pathlib.Path) -> None:
+    # NOT-144
     def tell() -> None:
         for letter in "suUdD":
             fifodir.notify(str(event), letter.encode())
@@ -51,15 +59,14 @@ def test_events_of_several_notifiers_are_one_sequence(event: pathlib.Path) -> No
     assert heard(ours("ftrig-wait", event, "^su.*D$"), [event], tell) == (0, "suUdD\n", "")
 
 
-# NOT-144
 @pytest.mark.parametrize("words", [["ftrig-wait", "-t", "60"], ["ftrig-listen1", "-t60"]])
 def test_a_timeout_is_1(words: list[str], event: pathlib.Path) -> None:
+    # NOT-144
     program = ours("ftrig-notify", event, "a") if "listen1" in words[0] else []
     assert run(ours(*words, event, "b", *program)) == (1, "", f"{words[0]}: fatal: timed out\n")
     assert list(event.iterdir()) == []
 
 
-# NOT-144
 @pytest.mark.parametrize(
     ("options", "letters", "code"),
     [([], "ab", 0), (["-a", "-t60"], "a", 1), (["-o"], "a", 0), (["-oa", "-t60"], "b", 1)],
@@ -67,6 +74,7 @@ def test_a_timeout_is_1(words: list[str], event: pathlib.Path) -> None:
 def test_listen_waits_for_all_or_for_one(
     options: list[str], letters: str, code: int, tmp_path: pathlib.Path
 ) -> None:
+    # NOT-144
     for letter in "ab":
         fifodir.ensure(str(tmp_path / letter))
     tell = [word for letter in letters for word in [*ours("ftrig-notify", tmp_path / letter, letter), ";"]]
@@ -112,8 +120,9 @@ def test_listening_to_nothing_is_over_at_once() -> None:
     assert run(ours("ftrig-listen", "", "true"))[0] == 0
 
 
-# NOT-143, NOT-144: s6's programs beside ours. Its older ones print the last event only.
+# s6's programs beside ours. Its older ones print the last event only.
 def test_their_listener_hears_our_notifier(event: pathlib.Path) -> None:
+    # NOT-143 NOT-144
     code, out, _ = run([real("s6-ftrig-listen1"), str(event), "ab+c", *ours("ftrig-notify", event, "abbc")])
     assert code == 0
     assert out in ("c\n", "abbc\n")

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     import pathlib
 
 
-# SUP-064
 @pytest.mark.parametrize(
     ("flag", "state", "letters"),
     [
@@ -30,11 +29,10 @@ if TYPE_CHECKING:
         ("-D", RUN, "dD"),
         ("-r", RUN, "dDu"),
         ("-R", RUN, "dDuU"),
-        ("-r", DOWN, "u"),
-        ("-R", FINISH, "DuU"),
     ],
 )
 def test_svwait_waits_for_each_state(flag: str, state: int, letters: str, tmp_path: pathlib.Path) -> None:
+    # SUP-064
     service = Fake(tmp_path / "s")
     service.status(state)
     event = [service.directory / "event"]
@@ -43,8 +41,19 @@ def test_svwait_waits_for_each_state(flag: str, state: int, letters: str, tmp_pa
     ) == (0, "", "")
 
 
-# SUP-064
+@pytest.mark.parametrize(("flag", "state", "letters"), [("-r", DOWN, "u"), ("-R", FINISH, "DuU")])
+def test_a_restart_of_what_is_down_is_its_start(
+    flag: str, state: int, letters: str, tmp_path: pathlib.Path
+) -> None:
+    # SUP-064
+    service = Fake(tmp_path / "s")
+    service.status(state)
+    told = ours("ftrig-notify", service.directory / "event", letters)
+    assert run(ours("svlisten1", flag, "-t9000", service.directory, *told)) == (0, "", "")
+
+
 def test_a_restart_told_in_one_write_is_seen(tmp_path: pathlib.Path) -> None:
+    # SUP-064
     service = Fake(tmp_path / "s", up=True)
     told = heard(
         ours("svwait", "-rt9000", service.directory),
@@ -54,7 +63,6 @@ def test_a_restart_told_in_one_write_is_seen(tmp_path: pathlib.Path) -> None:
     assert told == (0, "", "")
 
 
-# SUP-064
 @pytest.mark.parametrize(
     ("flag", "state", "ready"),
     [("-u", RUN, False), ("-U", RUN, True), ("-d", FINISH, False), ("-D", DOWN, False)],
@@ -62,13 +70,14 @@ def test_a_restart_told_in_one_write_is_seen(tmp_path: pathlib.Path) -> None:
 def test_svwait_returns_at_once_when_it_is_so_already(
     flag: str, state: int, ready: bool, tmp_path: pathlib.Path
 ) -> None:
+    # SUP-064
     service = Fake(tmp_path / "s")
     service.status(state, ready=ready)
     assert run(ours("svwait", flag, service.directory)) == (0, "", "")
 
 
-# SUP-064
 def test_all_services_or_one(tmp_path: pathlib.Path) -> None:
+    # SUP-064
     one, two = Fake(tmp_path / "one"), Fake(tmp_path / "two")
     events = [one.directory / "event", two.directory / "event"]
     assert heard(ours("svwait", "-o", one.directory, two.directory), events, lambda: two.become("u"))[0] == 0
@@ -80,15 +89,15 @@ def test_no_service_is_waited_for_in_no_time() -> None:
     assert run(ours("svwait")) == (0, "", "")
 
 
-# SUP-064
 def test_a_timeout_is_99_and_leaves_nothing(tmp_path: pathlib.Path) -> None:
+    # SUP-064
     service = Fake(tmp_path / "s")
     assert run(ours("svwait", "-t", "50", service.directory)) == (99, "", "svwait: fatal: timed out\n")
     assert list((service.directory / "event").iterdir()) == []
 
 
-# SUP-064
 def test_more_services_than_the_soft_limit_of_descriptors(tmp_path: pathlib.Path) -> None:
+    # SUP-064
     services = [Fake(tmp_path / str(index), up=True) for index in range(60)]
     command = ours("svwait", "-ut9000", *[service.directory for service in services])
     assert run(["sh", "-c", 'ulimit -Sn 48; exec "$@"', "sh", *command]) == (0, "", "")
@@ -97,8 +106,8 @@ def test_more_services_than_the_soft_limit_of_descriptors(tmp_path: pathlib.Path
     assert run(["sh", "-c", 'ulimit -n 9; exec "$@"', "sh", *ours("svwait", services[0].directory)])[0] == 102
 
 
-# SUP-067
 def test_the_exit_code_counts_the_services_that_failed_for_good(tmp_path: pathlib.Path) -> None:
+    # SUP-067
     services = [Fake(tmp_path / name) for name in "abc"]
 
     def fate() -> None:
@@ -116,8 +125,8 @@ def test_the_exit_code_counts_the_services_that_failed_for_good(tmp_path: pathli
     )
 
 
-# SUP-068
 def test_a_supervisor_that_says_goodbye_is_102(tmp_path: pathlib.Path) -> None:
+    # SUP-068
     service = Fake(tmp_path / "s")
     assert (
         heard(ours("svwait", service.directory), [service.directory / "event"], lambda: service.tell("x"))[0]
@@ -125,11 +134,11 @@ def test_a_supervisor_that_says_goodbye_is_102(tmp_path: pathlib.Path) -> None:
     )
 
 
-# SUP-068
 @pytest.mark.parametrize("words", [["svwait", "-t9000"], ["svwait", "-ot9000"]])
 def test_a_supervisor_that_is_killed_says_nothing_and_is_102_too(
     words: list[str], tmp_path: pathlib.Path
 ) -> None:
+    # SUP-068
     service = Fake(tmp_path / "s")
     assert heard(ours(*words, service.directory), [service.directory / "event"], service.die)[0] == 102
 
@@ -144,8 +153,8 @@ def test_what_a_supervisor_said_last_counts_before_its_death(tmp_path: pathlib.P
     assert heard(ours("svwait", "-D", service.directory), [service.directory / "event"], last)[0] == 0
 
 
-# SUP-068
 def test_without_a_supervisor_it_is_102_and_nothing_is_made(tmp_path: pathlib.Path) -> None:
+    # SUP-068
     service = Fake(tmp_path / "s")
     service.die()
     for directory in (service.directory, tmp_path, tmp_path / "nothing"):
@@ -169,19 +178,19 @@ def test_a_status_file_that_says_nothing_is_111(content: bytes, tmp_path: pathli
     assert run(ours("svwait", service.directory))[0] == 111
 
 
-# SUP-065
 @pytest.mark.parametrize(("letters", "code"), [("uU", 0), ("udOD", 1), ("x", 102), ("u", 99)])
 def test_svlisten1_listens_before_it_runs_the_program(
     letters: str, code: int, tmp_path: pathlib.Path
 ) -> None:
+    # SUP-065
     service = Fake(tmp_path / "s")
     told = ours("ftrig-notify", service.directory / "event", letters)
     options = ["-U", "-t300"] if code == 99 else ["-U", "-t9000"]
     assert run(ours("svlisten1", *options, service.directory, *told))[0] == code
 
 
-# SUP-066
 def test_svlisten_takes_words_up_to_an_empty_one(tmp_path: pathlib.Path) -> None:
+    # SUP-066
     one, two = Fake(tmp_path / "one"), Fake(tmp_path / "two")
     script = " && ".join(" ".join(ours("ftrig-notify", fake.directory / "event", "u")) for fake in (one, two))
     block = [one.directory, f" {two.directory}", ""]
@@ -189,13 +198,13 @@ def test_svlisten_takes_words_up_to_an_empty_one(tmp_path: pathlib.Path) -> None
     assert run(ours("svlisten", "-u", "-t60", *block, "true"))[0] == 99
 
 
-# SUP-066
 def test_svlisten_of_nothing_becomes_the_program() -> None:
+    # SUP-066
     assert run(ours("svlisten", "-u", "", "sh", "-c", "exit 7"))[0] == 7
 
 
-# SUP-066
 def test_one_restarted_service_of_two_is_not_enough_even_with_o(tmp_path: pathlib.Path) -> None:
+    # SUP-066
     one, two = Fake(tmp_path / "one", up=True), Fake(tmp_path / "two", up=True)
     told = ours("ftrig-notify", one.directory / "event", "dDu")
     code, _, said = run(ours("svlisten", "-ort300", one.directory, two.directory, "", *told))
@@ -225,7 +234,7 @@ def test_a_program_that_cannot_be_run_is_127(tmp_path: pathlib.Path) -> None:
     assert list((service.directory / "event").iterdir()) == []
 
 
-# SUP-064: s6's program with our status file and our letters.
+# s6's program with our status file and our letters.
 @pytest.mark.parametrize(
     ("flag", "state", "letters"),
     [
@@ -240,22 +249,23 @@ def test_a_program_that_cannot_be_run_is_127(tmp_path: pathlib.Path) -> None:
 def test_their_svwait_waits_for_our_supervisor(
     flag: str, state: int, letters: str, tmp_path: pathlib.Path
 ) -> None:
+    # SUP-064
     service = Fake(tmp_path / "s")
     service.status(state)
     command = [real("s6-svwait"), flag, "-t9000", str(service.directory)]
     assert heard(command, [service.directory / "event"], lambda: service.become(letters))[0] == 0
 
 
-# SUP-065
 def test_their_svlisten1_listens_to_our_supervisor(tmp_path: pathlib.Path) -> None:
+    # SUP-065
     service = Fake(tmp_path / "s")
     told = ours("ftrig-notify", service.directory / "event", "uU")
     assert run([real("s6-svlisten1"), "-U", "-t9000", str(service.directory), *told])[0] == 0
 
 
-# SUP-064, SUP-068
 def test_our_svwait_waits_for_their_supervisor(tmp_path: pathlib.Path) -> None:
     """A whole life under a real s6-supervise, whose status file has only s6's half."""
+    # SUP-064 SUP-068
     directory = tmp_path / "s"
     directory.mkdir()
     (directory / "run").write_text("#!/bin/sh\nexec sleep 999\n")
@@ -277,13 +287,13 @@ def test_our_svwait_waits_for_their_supervisor(tmp_path: pathlib.Path) -> None:
         end(supervisor)
 
 
-# NOT-145
 def test_no_event_is_lost_in_ten_thousand_rounds(tmp_path: pathlib.Path) -> None:
     """In each round a supervisor makes one transition while we subscribe, read the status and listen; then it is still.
 
     Were the letter sent before the status were written, or the status read before the subscription, a round would end
     by its deadline.
     """
+    # NOT-145
     service = Fake(tmp_path / "s")
     asked, ask = os.pipe()
     pid = os.fork()
@@ -309,8 +319,8 @@ def test_no_event_is_lost_in_ten_thousand_rounds(tmp_path: pathlib.Path) -> None
     assert list((service.directory / "event").iterdir()) == []
 
 
-# NOT-145
 def test_forty_waiters_of_two_suites_miss_nothing_while_they_come(tmp_path: pathlib.Path) -> None:
+    # NOT-145
     service = Fake(tmp_path / "s")
     command = [real("s6-svwait"), "-u", "-t9000", str(service.directory)]
     with Arrivals(service.directory / "event") as arrivals:

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from initfs.notify.ere import CLASSES, Expression, translate
 
 
-# NOT-144
 @pytest.mark.parametrize(
     ("expression", "received", "length"),
     [
@@ -44,6 +43,7 @@ from initfs.notify.ere import CLASSES, Expression, translate
     ],
 )
 def test_it_matches_as_soon_as_posix_says(expression: str, received: bytes, length: int | None) -> None:
+    # NOT-144
     assert Expression(expression).first(received) == length
     one_by_one = next(
         (n for n in range(1, len(received) + 1) if Expression(expression).first(received[:n], n - 1)), None

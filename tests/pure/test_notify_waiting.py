@@ -21,17 +21,16 @@ def run(wait: Wait, letters: bytes) -> Wait:
     return wait
 
 
-# SUP-064
 @pytest.mark.parametrize(
     ("wanted", "already"),
     [("u", [UP, READY]), ("U", [READY]), ("d", [FINISHING, IDLE]), ("D", [IDLE]), ("r", []), ("R", [])],
 )
 def test_what_is_there_already_is_not_waited_for_except_a_restart(wanted: str, already: list[Level]) -> None:
+    # SUP-064
     for now in (UP, READY, FINISHING, IDLE):
         assert (begin(wanted, now).outcome == DONE) == (now in already)
 
 
-# SUP-064
 @pytest.mark.parametrize(
     ("wanted", "now", "letters", "outcome"),
     [
@@ -53,6 +52,7 @@ def test_what_is_there_already_is_not_waited_for_except_a_restart(wanted: str, a
     ],
 )
 def test_letters_bring_it_about(wanted: str, now: Level, letters: bytes, outcome: str) -> None:
+    # SUP-064
     assert run(begin(wanted, now), letters).outcome == outcome
 
 
@@ -61,10 +61,10 @@ def test_svlisten_takes_a_restart_for_begun_only_when_all_is_down() -> None:
     assert run(begin("r", UP, "D"), b"dDu").outcome == DONE
 
 
-# SUP-067
 @pytest.mark.parametrize(("wanted", "now"), [("u", IDLE), ("U", UP), ("r", UP), ("R", READY), ("r", IDLE)])
 @pytest.mark.parametrize("down", ["d", "D"])
 def test_a_permanent_failure_ends_every_wait_for_up(wanted: str, now: Level, down: str) -> None:
+    # SUP-067
     assert run(begin(wanted, now, down), b"dOD").outcome == FAILED
 
 
@@ -72,9 +72,9 @@ def test_a_permanent_failure_is_no_failure_for_who_waits_for_down() -> None:
     assert run(begin("D", UP), b"dOD").outcome == DONE
 
 
-# SUP-068
 @pytest.mark.parametrize("wanted", "uUdDrR")
 def test_a_supervisor_that_leaves_ends_what_is_not_done(wanted: str) -> None:
+    # SUP-068
     now = UP if wanted in "dDrR" else IDLE
     assert run(begin(wanted, now), b"x").outcome == LOST
 
@@ -89,8 +89,8 @@ def test_every_letter_is_allowed_and_an_outcome_is_final(wanted: str, now: Level
         wait = after
 
 
-# SUP-064, SUP-067, SUP-068
 def test_the_verdict_over_every_three_services() -> None:
+    # SUP-064 SUP-067 SUP-068
     for outcomes in itertools.product((WAITING, DONE, FAILED, LOST), repeat=3):
         waits = [Wait((), outcome) for outcome in outcomes]
         every, some = verdict(waits, some=False), verdict(waits, some=True)
