@@ -8,6 +8,7 @@ each time something came. Nothing polls.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from qemu.agent import Jobs
 from qemu.console import Console
-from qemu.errors import EndedError, TimedOutError, TroubleError
+from qemu.errors import EndedError, TimedOutError, TroubleError, VmError
 from qemu.events import Event, History, Lines, parse
 from qemu.monitor import Monitor
 
@@ -57,6 +58,12 @@ class Session:
         self.process = launch(argv, os.path.join(self.run, "qemu.log"), terminal=self.terminal)
         pidfd = os.pidfd_open(self.process.pid)
         self.loop.add_reader(pidfd, self.died, pidfd)
+        self.greeting = self.loop.create_task(self.negotiate())
+
+    async def negotiate(self) -> None:
+        """Say what QMP wants to hear first: before that it tells no events, and so not why the guest stopped."""
+        with contextlib.suppress(VmError, ConnectionError):
+            await self.qmp("qmp_capabilities", limit=STEP * 4, checked=False)
 
     async def listen(self, name: str, feed: Callable[[bytes], None]) -> None:
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -153,8 +160,6 @@ class Session:
         """Ask QEMU; return its answer. Raises ValueError when QEMU says no."""
         monitor = self.monitor
         await self.until("greeting of QMP", lambda: monitor.greeted or None, limit, checked=checked)
-        if monitor.number == 0 and command != "qmp_capabilities":
-            await self.qmp("qmp_capabilities", limit=limit, checked=checked)
         number, line = monitor.request(command, arguments)
         await self.send("qmp", line, limit, checked=checked)
         answer = await self.until(
