@@ -1,6 +1,6 @@
 """docs/features.md, made from the tests: a test names the rows that it shows in a comment of its body, `# SUP-031 NOT-142`.
 
-A row of which only a part is shown stands after `partly:`. `python -m tests.features --write` (or `inv table`) rewrites the list.
+A row of which only a part is shown is followed by `(partly)`. `python -m tests.features --write` (or `inv table`) rewrites the list.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ name the rows; `inv table` rewrites this list from them, and a test holds the tw
 | row | state | tests |
 |---|---|---|
 """
-COMMENT = re.compile(r"^\s*#((?: (?:partly:)?[A-Z]{2,3}-\d{3})+)$")
+COMMENT = re.compile(r"^\s*#((?: [A-Z]{2,3}-\d{3}(?: \(partly\))?)+)$")
+NAMED = re.compile(r"([A-Z]{2,3}-\d{3})( \(partly\))?")
 
 
 def shown() -> dict[str, list[tuple[str, bool]]]:
@@ -45,9 +46,8 @@ def shown() -> dict[str, list[tuple[str, bool]]]:
                 test = line.partition("def ")[2].partition("(")[0]
             match = COMMENT.match(line)
             if match and test.startswith("test_"):
-                for word in match[1].split():
-                    row = word.removeprefix("partly:")
-                    found.setdefault(row, []).append((f"{path.relative_to(ROOT)}::{test}", row == word))
+                for row, partly in NAMED.findall(match[1]):
+                    found.setdefault(row, []).append((f"{path.relative_to(ROOT)}::{test}", not partly))
     return found
 
 

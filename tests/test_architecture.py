@@ -26,10 +26,10 @@ GROUND = {
     "main",
 }
 # Who may import whom, below initfs: a package may use those it names, and the ground.
-ALLOWED = {
-    "supervise": {"notify"},
-    "notify": {"supervise", "chain"},
+ALLOWED: dict[str, set[str]] = {
     "chain": set(),
+    "notify": {"chain"},
+    "supervise": {"chain", "notify"},
     "pid1": {"supervise"},
     "network": {"supervise"},
 }
@@ -41,6 +41,7 @@ PURE = (
     "initfs/supervise/scan.py",
     "initfs/supervise/control.py",
     "initfs/supervise/status.py",
+    "initfs/supervise/waiting.py",
     "initfs/pid1/shutdown.py",
     "initfs/network/wanted.py",
     "initfs/network/plan.py",

@@ -108,16 +108,21 @@ class Init(Svscan):
             self._obey(effect)
 
     def _end(self) -> None:
-        """See whether the stage's work is done, or its time over."""
-        stage = self.shutdown.stage
-        if stage == Stage.RUNNING:
-            return
-        done = stage == Stage.SERVICES and not self.scandir.units
-        if done or (stage in (Stage.TERM, Stage.KILL) and not _children()):
+        """See whether the stage's work is done, or its time over. What is done at once leads straight to the next."""
+        while self._stage_done():
             self._feed(shutdown.Finished())
-        elif self.tree.now >= self.shutdown.deadline:
-            say.warning(f"the stage '{stage}' takes too long; going on")
+        if self.tree.now >= self.shutdown.deadline:
+            say.warning(f"the stage '{self.shutdown.stage}' takes too long; going on")
             self._feed(shutdown.Expired())
+
+    def _stage_done(self) -> bool:
+        match self.shutdown.stage:
+            case Stage.SERVICES:
+                return not self.scandir.units
+            case Stage.TERM | Stage.KILL:
+                return not _children()
+            case _:
+                return False
 
     def _obey(self, effect: Effect) -> None:
         match effect:

@@ -7,7 +7,7 @@ rescue() {
     echo "init: fatal: unable to run process 1: $1"
     echo "init: info: this is a shell on the console; 'reboot -f' restarts the machine"
     while :; do
-        setsid cttyhack /bin/sh # a shell that ends is started anew: process 1 must not exit
+        busybox setsid cttyhack /bin/sh # started anew when it ends: process 1 must not exit
     done
 }
 

@@ -108,7 +108,9 @@ class Protocol:
         return os.open("service-lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644, dir_fd=self._fd)
 
     def close(self) -> None:
-        """Let go of everything, the lock last."""
+        """Send the last letters, whoever may take them for the wrong ones, and let go of everything, the lock last."""
+        if self._letters:
+            files.tried("tell the last", lambda: fifodir.notify("event", self._letters, at=self._service))
         for fd in (self.control, self._ok, self._lock, self._fd):
             if fd >= 0:
                 os.close(fd)

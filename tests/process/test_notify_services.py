@@ -67,8 +67,8 @@ def python(code: str) -> str:
     return f'exec {sys.executable} -S -c "{code}"'
 
 
-@pytest.mark.xfail(strict=False, reason="Protocol.close drops the x that waits behind a D with a listener")
 def test_a_life_is_told_in_order(tree: Tree) -> None:
+    # NOT-147
     service = tree.add("s", python(READY), notification_fd="3\n")
     with Arrivals(service / "event") as arrivals:
         whole = start(ours("ftrig-wait", WAIT, service / "event", "x"))
@@ -80,7 +80,7 @@ def test_a_life_is_told_in_order(tree: Tree) -> None:
 
 
 def test_a_permanent_failure_is_told_before_all_is_down(tree: Tree) -> None:
-    # partly:NOT-147 SUP-067
+    # NOT-147 (partly) SUP-067
     service = tree.add("s", "exit 1", finish="exit 125", down="")
     tree.begin()
     code, out, _ = run(ours("ftrig-listen1", WAIT, service / "event", "D", "svc", "-u", service))

@@ -11,8 +11,8 @@ import pytest
 
 from initfs import say
 from initfs.loop import now
-from initfs.notify.services import Services
 from initfs.supervise.status import DOWN, FINISH, RUN
+from initfs.supervise.waiters import Services
 from tests.process.notify_world import Arrivals, Fake, end, heard, ours, real, run, start
 
 TYPE_CHECKING = False

@@ -6,7 +6,7 @@ Source: `spec/supervision.md` 1.7.
 from __future__ import annotations
 
 from initfs import say
-from initfs.notify.services import Services, request
+from initfs.supervise.waiters import Services, request
 
 USAGE = "svwait [-u|-U|-d|-D|-r|-R] [-a|-o] [-t ms] dir..."
 

@@ -9,7 +9,7 @@ from initfs import say
 from initfs.notify import child
 from initfs.notify.arguments import block
 from initfs.notify.child import become
-from initfs.notify.services import Request, Services, request
+from initfs.supervise.waiters import Request, Services, request
 
 USAGE = (
     'svlisten [-u|-U|-d|-D|-r|-R] [-a|-o] [-t ms] dir... "" prog... | svlisten1 [-uUdDrR] [-t ms] dir prog...'

@@ -10,9 +10,10 @@ from sys import byteorder
 
 from initfs import files, say
 from initfs.loop import NEVER, Loop, now
-from initfs.notify import fifodir, waiting
+from initfs.notify import fifodir
 from initfs.notify.arguments import until
 from initfs.options import parse
+from initfs.supervise import waiting
 from initfs.value import value
 
 TYPE_CHECKING = False
