@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import shutil
@@ -329,7 +330,7 @@ def test_who_is_not_the_owner_may_listen_in_public_but_not_notify() -> None:
 
 def test_a_socket_of_a_listeners_name_is_not_taken_for_a_stale_fifo(event: str) -> None:
     """It answers ENXIO as well."""
-    with socket.socket(socket.AF_UNIX) as server:
-        server.bind(f"{event}/{NAME}1")
+    with socket.socket(socket.AF_UNIX) as server, contextlib.chdir(event):
+        server.bind(f"{NAME}1")  # relative: a socket's path has at most 107 bytes
         fifodir.clean(event)
     assert os.listdir(event) == [f"{NAME}1"]

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from initfs.notify.waiting import DONE, FAILED, LOST, WAITING, Level, Wait, begin, level, step, verdict
 from initfs.supervise.status import DOWN, FINISH, RUN, Status, encode
+from initfs.supervise.waiting import DONE, FAILED, LOST, WAITING, Level, Wait, begin, level, step, verdict
 
 UP, READY = Level(up=True, ready=False, finishing=False), Level(up=True, ready=True, finishing=False)
 FINISHING, IDLE = Level(up=False, ready=False, finishing=True), Level(up=False, ready=False, finishing=False)
