@@ -144,13 +144,14 @@ def produce(plan: Plan, folder: Path, report: Report) -> None:
     target = Root(plan.board.suite, plan.board.architecture)
     missing = [file for file in plan.files if not (host.cache() / "unpacked" / file.sha256).exists()]
     if missing:
-        with report.step(f"download {len(missing)} packages"):
-            store.fetch(target, missing)
+        size = sum(file.size for file in missing)
+        with report.step(f"download {len(missing)} packages"), report.bar(size) as advance:
+            store.fetch(target, missing, advance)
     with report.step("unpack packages"), report.bar(len(plan.files)) as advance:
         trees = []
         for file in plan.files:
             trees.append((file, store.unpack(target, file)))
-            advance()
+            advance(1)
     write(plan, trees, folder, report)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator, Sequence
 
     from board.apt import File
 
@@ -44,7 +44,7 @@ class Entry:
 class Packages:
     """An index over unpacked packages, by merged path. The first package that has a path wins: they do not overlap."""
 
-    def __init__(self, trees: Iterable[tuple[File, Path]]) -> None:
+    def __init__(self, trees: Sequence[tuple[File, Path]]) -> None:
         self.entries: dict[str, Entry] = {}
         self.trees = {file.package: tree for file, tree in trees}
         self.files = {file.package: file for file, _ in trees}

@@ -4,7 +4,7 @@
         with report.step("Unpacking the kernel"):
             ...
         with report.step("Booting"), report.bar(total=5) as advance:
-            advance()
+            advance(1)
 
 On a terminal the running step is shown by a spinner or a bar (rich). Elsewhere each step is a line when it
 begins and when it ends, and at least every 20 s one says what is still running: a CI that hears nothing
@@ -95,15 +95,15 @@ class Report:
             self.tell(status, title, seconds)
 
     @contextmanager
-    def bar(self, total: int) -> Iterator[Callable[[], None]]:
-        """Give a function that advances the newest step's bar by one of `total`."""
+    def bar(self, total: int) -> Iterator[Callable[[int], None]]:
+        """Give a function that advances the newest step's bar by so many of `total`."""
         task = self.tasks[next(reversed(self.running))] if self.progress and self.running else None
         if self.progress and task is not None:
             self.progress.update(task, total=total)
 
-        def advance() -> None:
+        def advance(amount: int) -> None:
             if self.progress and task is not None:
-                self.progress.advance(task)
+                self.progress.advance(task, amount)
 
         yield advance
 

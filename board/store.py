@@ -14,7 +14,8 @@ import fcntl
 import hashlib
 import json
 import tempfile
-from contextlib import contextmanager
+import threading
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ from board import apt, host
 from board.host import Failure
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from board.apt import File, Root
 
@@ -87,14 +88,21 @@ def resolved(root: Root, record: str, names: Sequence[str], *, refresh: bool) ->
     return files
 
 
-def fetch(root: Root, files: Sequence[File]) -> None:
-    """Have the files in the store. One that arrives damaged is fetched anew once, then it is a Failure."""
+def silently(_: int) -> None:
+    """Show no progress."""
+
+
+def fetch(root: Root, files: Sequence[File], advance: Callable[[int], None] = silently) -> None:
+    """Have the files in the store; `advance` is told of bytes as they come.
+
+    One that arrives damaged is fetched anew once, then it is a Failure.
+    """
     for _ in range(2):
         absent = [file for file in files if not sound(file)]
         if not absent:
             return
         with lock(f"apt-{root.suite}-{root.architecture}"):
-            download(root, absent)
+            download(root, absent, advance)
     wrong = [file for file in files if not sound(file)]
     if wrong:
         reason = "the checksum is not the one the signed index has, twice"
@@ -103,18 +111,42 @@ def fetch(root: Root, files: Sequence[File]) -> None:
         )
 
 
-def download(root: Root, files: Sequence[File]) -> None:
+def download(root: Root, files: Sequence[File], advance: Callable[[int], None]) -> None:
     """Fetch files and put them in their places, under their checksum's name."""
     what = f"keep {files[0].package}"
     with host.failing(what):
         host.cache().mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=host.cache(), prefix=".download.") as temporary:
-            apt.fetch(root, files, Path(temporary))
+            with watched(Path(temporary), advance):
+                apt.fetch(root, files, Path(temporary))
             came = {digest(path): path for path in Path(temporary).iterdir() if path.is_file()}
             for file in files:
                 if file.sha256 in came:
                     place(file).parent.mkdir(parents=True, exist_ok=True)
                     came[file.sha256].rename(place(file))
+
+
+@contextmanager
+def watched(folder: Path, advance: Callable[[int], None]) -> Iterator[None]:
+    """Tell how the folder's files grow while the block runs: apt has no progress for programs that is simpler."""
+    done = threading.Event()
+
+    def watch() -> None:
+        seen = 0
+        while not done.wait(0.2):
+            # a file may be renamed between listing and asking
+            with suppress(OSError):
+                size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+                advance(size - seen)
+                seen = size
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
 
 
 def unpack(root: Root, file: File) -> Path:

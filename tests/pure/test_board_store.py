@@ -178,7 +178,7 @@ def test_steps_are_lines_of_json_for_machines() -> None:
 def test_steps_are_plain_lines_with_a_table_at_the_end_elsewhere() -> None:
     out = io.StringIO()
     with redirect_stderr(out), Report("plain") as report, report.step("one"), report.bar(2) as advance:
-        advance()
+        advance(1)
 
     assert out.getvalue().splitlines() == ["one ...", "one: 0.0 s, done", "one      0.0 s"]
     assert table([("a", 1.0), ("long", 100.25)]) == "a         1.0 s\nlong    100.2 s"
