@@ -8,6 +8,7 @@ from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import task
 
+from bench import tasks as bench
 from board import tasks as board
 from qemu import tasks as qemu
 
@@ -56,3 +57,4 @@ def table(context: Context) -> None:
 namespace = Collection(test, lint, table)
 for verb in (*Collection.from_module(board).tasks.values(), *qemu.collection.tasks.values()):
     namespace.add_task(verb)
+namespace.add_collection(bench.collection)
