@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 CHUNK = 16384  # bytes of standard input in one line
 GREETING = "agent"  # key of the agent's first line
@@ -49,11 +49,13 @@ class Job:
     def __init__(self, sink: Callable[[str, bytes], None] | None = None) -> None:
         self.streams: dict[str, bytearray] = {"stdout": bytearray(), "stderr": bytearray()}
         self.sink = sink  # called with stream and bytes as they come, with no bytes at the end
+        self.started = False
         self.result: Result | None = None
         self.lost = ""  # why there will be no result
 
     def heard(self, answer: Mapping[str, object]) -> None:
         """Take one answer of the agent to this command."""
+        self.started = True
         for name in self.streams.keys() & answer.keys():
             self.wrote(name, base64.b64decode(str(answer[name])))
         if "error" in answer:
@@ -77,7 +79,6 @@ class Jobs:
     def __init__(self) -> None:
         self.jobs: dict[int, Job] = {}
         self.number = 0
-        self.present = False  # the agent has greeted
 
     def new(self, sink: Callable[[str, bytes], None] | None = None) -> tuple[int, Job]:
         self.number += 1
@@ -85,23 +86,20 @@ class Jobs:
         return self.number, job
 
     def heard(self, line: str) -> None:
-        """Take a line of the agent. A greeting means that the one before is gone, and with it what it ran."""
+        """Take a line of the agent. A greeting means that the one before is gone, and with it what had been started."""
         try:
             answer = json.loads(line)
             ident = int(answer.get("id", 0))
         except (ValueError, TypeError, AttributeError):
             return  # torn by a reconnect; what it belonged to is lost with the greeting that follows
         if GREETING in answer:
-            if self.present:
-                self.lose("the agent was started anew")
-            self.present = True
+            self.lose("the agent was started anew", [number for number, job in self.jobs.items() if job.started])
         elif job := self.jobs.get(ident):
             job.heard(answer)
             if job.result:
                 del self.jobs[ident]
 
-    def lose(self, why: str) -> None:
-        """The link is gone: no command under way will be heard of again."""
-        for job in self.jobs.values():
-            job.lost = why
-        self.jobs.clear()
+    def lose(self, why: str, numbers: Iterable[int] | None = None) -> None:
+        """These commands, all by default, will not be heard of again."""
+        for number in tuple(self.jobs) if numbers is None else numbers:
+            self.jobs.pop(number).lost = why

@@ -80,6 +80,8 @@ class Session:
                 pass  # a killed QEMU resets what it had not read
             finally:
                 self.readers.discard(task)
+                if name == "agent":
+                    self.jobs.lose("the agent's port was closed")
                 writer.close()
                 self.tell()
 

@@ -181,15 +181,15 @@ def test_what_cannot_be_run_says_so_on_its_standard_error() -> None:
     assert job.result == agent.Result(127, "", "agent: unable to run nix: No such file or directory\n")
 
 
-def test_a_second_greeting_loses_what_ran_under_the_first() -> None:
+def test_a_greeting_loses_what_ran_and_not_what_waits_in_the_port_for_the_new_agent() -> None:
     jobs = agent.Jobs()
-    _, early = jobs.new()
-    jobs.heard('{"agent": "initfs.agent"}')
-    assert not early.lost, "it was waiting in the port for the agent to come up"
+    (ran, running), (_, waiting) = jobs.new(), jobs.new()
+    jobs.heard(answer(ran, started=77))
 
     jobs.heard('{"agent": "initfs.agent"}')
 
-    assert early.lost
+    assert running.lost
+    assert not waiting.lost
 
 
 def test_torn_lines_of_the_agent_are_nobodys() -> None:
