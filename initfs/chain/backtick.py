@@ -1,6 +1,6 @@
 """backtick: run a block and keep what it writes in a variable.
 
-Source: execline's backtick. The last newline goes, unless -n keeps it; -E puts the value into the words that follow instead.
+Source: execline's backtick. The last newline goes, unless -N keeps it (-n says it goes); -E puts the value into the words that follow instead.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from initfs.chain import next as chain
 from initfs.chain.substitute import in_words
 from initfs.options import parse
 
-USAGE = "backtick [-i | -I | -D default] [-n] [-E] variable { block } prog..."
+USAGE = "backtick [-i | -I | -D default] [-n | -N] [-E] variable { block } prog..."
 
 
 def main(argv: list[str]) -> int:
-    found, rest = parse(argv[1:], "iID:nE", USAGE)
+    found, rest = parse(argv[1:], "iID:nNE", USAGE)
     given = dict(found)
     if not rest or "=" in rest[0]:
         raise say.usage(USAGE)
@@ -28,7 +28,7 @@ def main(argv: list[str]) -> int:
         if not given.keys() & {"I", "D"}:
             raise say.Fatal(code or say.NO, f"unable to fill {name}: the block ended with {code}")
         output = os.fsencode(given.get("D", ""))
-    value = os.fsdecode(output if "n" in given else output.removesuffix(b"\n"))
+    value = os.fsdecode(output if "N" in given else output.removesuffix(b"\n"))
     if "E" in given:
         return chain.run(in_words(rest, {name: [value]}), USAGE)
     os.environ[name] = value

@@ -27,7 +27,7 @@ LETTERS = "vVP012u:U:b:e:/:C:n:l:L:" + "".join(f"{letter}:" for letter in LIMITS
 VERSION = "chpst of initfs"
 
 # What it does under these names: the option of its own that takes the first word.
-NAMES: dict[str, str] = {"envdir": "e", "envuidgid": "U", "setuidgid": "u"}
+NAMES: dict[str, str] = {"envuidgid": "U", "setuidgid": "u"}
 ALONE: dict[str, str] = {
     "envdir": "denvdir dir prog...",
     "envuidgid": "denvuidgid user prog...",
@@ -83,7 +83,7 @@ def _surroundings(given: Mapping[str, str]) -> None:
     if "P" in given:
         pgrphack.new_session()
     if "e" in given:
-        _environment(given["e"])
+        _environment(given["e"], directories=True)
     if "/" in given:
         _tried(f"change to {given['/']}", lambda: os.chdir(given["/"]))
         _tried(f"make {given['/']} the root", lambda: os.chroot("."))
@@ -137,6 +137,8 @@ def emulate(name: str, arguments: list[str]) -> int:
         pgrphack.new_session()
     elif name == "setlock":
         return _setlock([letter for letter, _ in found], rest)
+    elif name == "envdir":
+        _environment(rest.pop(0), directories=False)
     else:
         change({NAMES[name]: rest.pop(0)}, 0)
     return _run(rest, usage_line)
@@ -167,9 +169,9 @@ def _run(rest: list[str], usage_line: str) -> int:
     raise failed(chain.execute(rest[0], rest))
 
 
-def _environment(directory: str) -> None:
+def _environment(directory: str, *, directories: bool) -> None:
     try:
-        found = envdir.contents(directory, None, directories=True)
+        found = envdir.contents(directory, None, directories=directories)
     except OSError as error:
         raise say.unable(f"read {error.filename or directory}", error) from None
     envdir.change({name: envdir.value(content, blanks=b" \t") for name, content in found.items()})

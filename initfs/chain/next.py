@@ -47,7 +47,7 @@ def run(argv: list[str], usage_line: str) -> int:
     if not ours(argv):
         raise execute(argv[0], argv)
     # One link is two frames, and a long script has many links; since Python 3.11 frames are no C stack.
-    sys.setrecursionlimit(2000 + 8 * len(argv))
+    sys.setrecursionlimit(max(sys.getrecursionlimit(), 2000 + 8 * len(argv)))
     _Chain.path = os.environ.get("PATH", DEFAULT_PATH)
     say.program = argv[0]
     module = __import__(PROGRAMS[argv[0]], fromlist=["main"])

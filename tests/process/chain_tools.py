@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -48,28 +48,31 @@ def run(
     *argv: str,
     env: Mapping[str, str] | None = None,
     cwd: str | Path | None = None,
-    stdin: bytes | int = b"",
+    stdin: bytes = b"",
     fds: tuple[int, ...] = (),
-    before: Callable[[], object] | None = None,
 ) -> subprocess.CompletedProcess[bytes]:
     """Run one of our programs, found in `programs()`, with an environment of its own, to its end."""
-    return subprocess.run(
+    with subprocess.Popen(
         [str(programs() / argv[0]), *argv[1:]],
         env={"PATH": PATH} if env is None else dict(env),
         cwd=cwd,
-        capture_output=True,
-        timeout=DEADLINE,
-        check=False,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         pass_fds=fds,
-        preexec_fn=before,
-        **({"stdin": stdin} if isinstance(stdin, int) else {"input": stdin}),  # type: ignore[arg-type]
-    )
+    ) as process:
+        try:
+            output, errors = process.communicate(stdin, timeout=DEADLINE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+    return subprocess.CompletedProcess(argv, process.returncode, output, errors)
 
 
-def start(*argv: str, cwd: str | Path | None = None, **other: object) -> subprocess.Popen[bytes]:
+def start(*argv: str, cwd: str | Path | None = None, **other: Any) -> subprocess.Popen[bytes]:
     """Start one of our programs and do not wait."""
     command = [str(programs() / argv[0]), *argv[1:]]
-    return subprocess.Popen(command, env={"PATH": PATH}, cwd=cwd, **other)  # type: ignore[call-overload,no-any-return]
+    return subprocess.Popen(command, env={"PATH": PATH}, cwd=cwd, **other)
 
 
 def out(*argv: str, env: Mapping[str, str] | None = None, cwd: str | Path | None = None) -> str:

@@ -5,7 +5,7 @@ import signal
 import socket
 import subprocess
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -111,7 +111,7 @@ def test_a_pid_file_that_names_no_child_of_ours_is_bad(
     assert code("background-watch", "self", "true", cwd=tmp_path) == 104
 
 
-def cable(first: socket.socket, *options: str, **other: int) -> subprocess.Popen[bytes]:
+def cable(first: socket.socket, *options: str, **other: Any) -> subprocess.Popen[bytes]:
     """ioconnect with one socket as descriptors 6 and 7."""
     argv = (
         "redirfd",

@@ -37,7 +37,7 @@ def directory(tmp_path: Path) -> Path:
 
 def variables(output: bytes) -> dict[bytes, bytes]:
     """What `env -0` has written."""
-    return dict(pair.split(b"=", 1) for pair in output.split(b"\0")[:-1])  # type: ignore[misc]
+    return dict(pair.split(b"=", 1) for pair in output.split(b"\0")[:-1])
 
 
 def test_each_file_becomes_the_variable_that_the_rules_say(directory: Path) -> None:  # CHA-123
