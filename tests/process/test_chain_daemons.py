@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.process.chain_tools import code, run, script, start, state, until
+from tests.process.chain_tools import code, programs, run, script, start, state, until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -279,6 +279,23 @@ def test_the_listener_is_there_before_the_program(service: Path) -> None:  # CHA
     program = ("sh", "-c", "ls event > listeners")
     assert announced(service, program=program) == b"\n"
     assert (service / "listeners").read_text().startswith("ftrig1:@")
+
+
+def test_a_supervised_service_becomes_ready_at_the_third_check(tmp_path: Path) -> None:  # CHA-133
+    directory = tmp_path / "scan/service"
+    (directory / "data").mkdir(parents=True)
+    (directory / "notification-fd").write_text("3\n")
+    script(directory / "data/check", CHECK)
+    initfs = str(programs() / "initfs")
+    script(directory / "run", f"#!/bin/sh\nexport GOAL=3\nexec {initfs} notifyoncheck -w 50 sleep 99\n")
+    tree = start("initfs", "svscan", str(tmp_path / "scan"))
+    try:
+        until((directory / "supervise/ok").exists, "the tree is there")
+        assert code("initfs", "svc", "-wU", "-T", "9000", "-u", str(directory)) == 0
+        assert (directory / "checks").read_text() == "check\n" * 3
+    finally:
+        tree.send_signal(signal.SIGTERM)
+    assert tree.wait(10) == 0
 
 
 def test_outside_of_a_supervised_service_it_refuses(tmp_path: Path) -> None:  # CHA-133
