@@ -159,9 +159,7 @@ def write(plan: Plan, trees: Sequence[tuple[File, Path]], folder: Path, report: 
     """Assemble, compress, and write the outputs."""
     packages = Packages(trees)
     time = int(os.environ.get("SOURCE_DATE_EPOCH") or packages.newest())
-    kernel_file, kernel_tree = next(
-        (file, tree) for file, tree in trees if file.package.startswith("linux-image-")
-    )
+    kernel_file, kernel_tree = kernel_of(trees)
     with report.step("assemble the root file system"):
         tree = root.assemble(
             plan.board, plan.profile, plan.sources, packages, python=plan.python, busybox=plan.busybox,
@@ -186,6 +184,14 @@ def write(plan: Plan, trees: Sequence[tuple[File, Path]], folder: Path, report: 
     for name, data in contents.items():
         host.replace(folder / name, data)
     host.replace(folder / "key", plan.key().encode())
+
+
+def kernel_of(trees: Sequence[tuple[File, Path]]) -> tuple[File, Path]:
+    """Return the kernel's package among the unpacked ones."""
+    for file, tree in trees:
+        if file.package.startswith("linux-image-"):
+            return file, tree
+    raise host.Failure("find the kernel", "the board's kernel is no package linux-image-...", usage=True)
 
 
 def used(plan: Plan, packages: Packages, tree: Tree, kernel_package: str) -> dict[str, papers.Package]:

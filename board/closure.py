@@ -140,12 +140,13 @@ def closure(
     search = Search(find, frozenset(inside))
     for name in (*START, *extra):
         search.want(Import(name), "the list of the board or profile", required=True)
+    packages = {name for name, (_, package) in own.items() if package}
     for name, (source, package) in own.items():
         for wanted in imports(source, name, package=package, own=True):
-            if wanted.name.partition(".")[0] not in {
-                other.partition(".")[0] for other in own if "/" not in other
-            }:
+            if wanted.name.partition(".")[0] not in packages:
                 search.want(wanted, name, required=not wanted.maybe)
+            elif wanted.name not in own and not wanted.maybe:
+                raise Failure(f"find our module {wanted.name!r}", f"{name} imports it, and it does not exist")
     search.drain()
     return dict(sorted(search.found.items()))
 

@@ -12,10 +12,9 @@ from board.host import Failure
 from board.tree import Directory, File, Link, Record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from board.bytecode import Python
-    from board.model import Board, Profile
     from board.ours import Sources
     from board.packages import Entry, Packages
 
@@ -50,19 +49,24 @@ def finder(packages: Packages, version: str) -> Callable[[str], Module | None]:
     return find
 
 
+def scripts(records: Iterable[Record]) -> dict[str, str]:
+    """Return the Python programs among the records, by path: files that the kernel hands to an interpreter of that name."""
+    return {
+        record.path: record.data.decode()
+        for record in records
+        if isinstance(record, File)
+        and record.data[:2] == b"#!"
+        and b"python" in record.data.partition(b"\n")[0]
+    }
+
+
 def wanted(
-    sources: Sources, profile: Profile, board: Board, packages: Packages, python: Python
+    sources: Sources, programs: Mapping[str, str], extra: Iterable[str], packages: Packages, python: Python
 ) -> dict[str, Module]:
-    """Return the library modules that our package, the Python programs of services, board and profile need."""
+    """Return the library modules that our package and the Python programs of services need, and `extra` ones."""
     own = {name: (path.read_text(), path.name == "__init__.py") for name, path in sources.modules().items()}
-    for path in sources.files():
-        if path.is_relative_to(sources.package):
-            continue
-        if path.read_bytes()[:64].startswith(b"#!") and b"python" in path.read_bytes().split(b"\n")[0]:
-            own[str(path)] = (path.read_text(), False)
-    return closure(
-        own, (*profile.python, *board.python), finder(packages, python.version), bytecode.inside(python)
-    )
+    own |= {path: (source, False) for path, source in programs.items()}
+    return closure(own, extra, finder(packages, python.version), bytecode.inside(python))
 
 
 def stdlib(modules: Iterable[Module], packages: Packages, python: Python) -> Iterator[Record]:

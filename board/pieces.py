@@ -9,7 +9,10 @@ anew, and the size of an image without modules is known.
 from __future__ import annotations
 
 import hashlib
+import os
+import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,6 +21,7 @@ from board.tree import Directory, Record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 # Piece by group; what is not here goes with "ours".
 PIECE = {
@@ -29,6 +33,7 @@ PIECE = {
 }
 ORDER = ("ours", "base", "modules")
 LEVEL = 19
+MONTH = 30 * 86400.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +71,19 @@ def compress(data: bytes) -> bytes:
     path = host.cache() / "zstd" / f"{key}.zst"
     if not path.exists():
         # any number of workers gives the same bytes, none (--single-thread) gives others
-        small = host.run(
-            ["zstd", "-q", f"-{LEVEL}", "-T2", "--no-check", "-c"], what="compress the image", stdin=data
-        )
+        command = ["zstd", "-q", f"-{LEVEL}", "-T2", "--no-check", "-c"]
+        small = host.run(command, what="compress the image", stdin=data)
         with host.failing("keep a compressed archive"):
             host.replace(path, small)
+            forget(path.parent)
+    with suppress(OSError):
+        os.utime(path)  # a cache that others may only read serves as well
     return path.read_bytes()
+
+
+def forget(folder: Path) -> None:
+    """Remove archives that no build used for a month: each change leaves one behind."""
+    for path in folder.iterdir():
+        with suppress(FileNotFoundError):
+            if path.stat().st_mtime < time.time() - MONTH:
+                path.unlink()

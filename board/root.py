@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from board import kernel, services
 from board.architecture import architecture, suite
 from board.host import Failure
-from board.library import interpreter, libraries, stdlib, taken, wanted
+from board.library import interpreter, libraries, scripts, stdlib, taken, wanted
 from board.ours import ours
 from board.tree import Directory, File, Link, Node, Record, Tree
 
@@ -115,10 +115,12 @@ def assemble(
     """Return the whole tree of an image. Raises Failure as its parts do, and for a Python source in it."""
     tree = Tree(system(board, time))
     tree.update(interpreter(packages, suite(board.suite).python))
-    tree.update(stdlib(wanted(sources, profile, board, packages, python).values(), packages, python))
     tree.update(ours(sources, python))
     tree.update(whole(packages, sorted({*board.packages, *profile.packages})))
     tree.update(supervised(board, profile, sources))
+    extra = (*profile.python, *board.python)
+    modules = wanted(sources, scripts(tree.by_path.values()), extra, packages, python)
+    tree.update(stdlib(modules.values(), packages, python))
     tree.update(drivers(board, kernel_tree, kernel_package))
     bin_names = [posixpath.basename(path) for path in tree.by_path if posixpath.dirname(path) == "/usr/bin"]
     tree.update(applets(busybox, bin_names))

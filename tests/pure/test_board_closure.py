@@ -106,5 +106,11 @@ def test_an_import_of_ours_that_nobody_has_names_both(library: Callable[[str], M
     closure(own("try:\n import nowhere\nexcept ImportError:\n pass"), (), library, ())
 
 
+def test_an_import_of_our_own_that_does_not_exist_names_both(library: Callable[[str], Module | None]) -> None:
+    with pytest.raises(Failure, match=r"'mine\.y'.*mine\.x imports it"):
+        closure(own("from mine.y import z"), (), library, ())
+    closure(own("from mine import x, attribute"), (), library, ())
+
+
 def test_an_attribute_of_a_module_is_no_module(library: Callable[[str], Module | None]) -> None:
     closure(own("import os.path"), (), library, ["os"])
