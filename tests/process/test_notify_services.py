@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from tests.process.notify_world import Arrivals, end, ours, real, run, start
-from tests.process.tree import Tree
+from tests.process.small_tree import Tree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
