@@ -8,6 +8,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import pexpect
 import pytest
 
 from board.host import ROOT
@@ -82,6 +83,23 @@ def inv(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
     )
+
+
+def test_on_a_terminal_the_console_is_ours_and_ctrl_a_x_ends_qemu() -> None:
+    child = pexpect.spawn(sys.executable, ["-m", "invoke", "boot", "--board", BOARD], cwd=ROOT, timeout=BOOT)
+    try:
+        child.expect("login: ")
+        child.sendline("root")
+        child.expect("# ")
+        child.sendline("echo $((6 * 7))")
+        child.expect(r"\n42\r")
+        child.send("\x01x")
+        child.expect(pexpect.EOF)
+        child.wait()
+    finally:
+        child.close(force=True)
+
+    assert child.exitstatus == 0
 
 
 def test_the_status_of_a_command_is_that_of_inv_boot(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from qemu.events import Event
 
 LIMIT = 120.0  # seconds for what takes three
+HALT_IS_OFF = {"qemu-riscv64"}  # the kernel's machine_halt calls the firmware's power-off there
 NO_WORD = {"qemu-riscv64"}  # a poweroff there is exit(0) in QEMU, without a QMP event
 
 
@@ -71,7 +72,10 @@ def test_halt_stops_the_services_and_leaves_the_machine_on(board: str) -> None:
 
         ended_in_order(vm, "halt")
         vm.wait_console("System halted", timeout=LIMIT)
-        assert vm.qmp("query-status")["status"] == "running"
+        if board in HALT_IS_OFF:
+            vm.wait_stopped(timeout=LIMIT)
+        else:
+            assert vm.qmp("query-status")["status"] == "running"
 
 
 def test_ctrl_alt_del_is_a_reboot(board: str) -> None:
