@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as encoder
 import os
+import signal
 import sys
 import termios
 from contextlib import contextmanager
@@ -155,7 +156,8 @@ def terminal() -> Iterator[None]:
 
 @contextmanager
 def failures() -> Iterator[None]:
-    """Turn what people have to know into a message and an exit status."""
+    """Turn what people have to know into a message and an exit status; TERM ends the machines as ctrl-c does."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     except Failure as failure:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import secrets
 import shutil
 import tempfile
 import threading
@@ -51,7 +52,7 @@ class Machine:
         listener: Callable[[Event], None] | None = None,  # called in another thread
     ) -> None:
         self.board = model.load(board) if isinstance(board, str) else board
-        self.folder = tempfile.mkdtemp(prefix="initfs-")  # short: a socket's path has room for 108 bytes
+        self.folder = os.path.join(tempfile.gettempdir(), f"initfs-{secrets.token_hex(4)}")  # a socket's path ends at 108 bytes
         self.options = machine.Options(
             kernel=kernel or os.fspath(image.kernel),
             initramfs=os.fspath(image.initramfs),
@@ -71,12 +72,14 @@ class Machine:
     # From the first to the last.
 
     def __enter__(self) -> Self:
-        """Start QEMU. Raises OSError when there is no such program."""
+        """Start QEMU. Raises OSError when that cannot even be tried."""
+        os.mkdir(self.folder, 0o700)
         self.thread.start()
         try:
             self.await_(self.session.start(machine.argv(self.board, self.options)))
         except BaseException:
             self.stop()
+            shutil.rmtree(self.folder, ignore_errors=True)
             raise
         return self
 

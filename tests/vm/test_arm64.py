@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pexpect
 import pytest
 
+from board import model
 from board.host import ROOT
 from qemu.errors import TroubleError
 from qemu.vm import Machine
@@ -138,9 +139,8 @@ def test_a_qemu_that_cannot_start_the_board_shows_what_it_says() -> None:
         vm.wait_for("stage1", timeout=LIMIT)
 
 
-def test_a_board_without_ports_boots_as_far_as_its_console(tmp_path: Path) -> None:
-    image = image_of(BOARD)
-    whole = Machine(BOARD, image).board
+def test_a_board_without_ports_boots_as_far_as_its_console() -> None:
+    bare = dataclasses.replace(model.load(BOARD), ports=False)
 
-    with Machine(dataclasses.replace(whole, ports=False), image) as vm:
+    with Machine(bare, image_of(BOARD)) as vm:
         vm.wait_console(r"login: $", timeout=BOOT)
