@@ -199,7 +199,7 @@ class Tree:
         self._stderr = stderr
         if not select.select([reading], [], [], PATIENCE)[0]:
             raise Late("svscan does not get ready")
-        announced = os.read(reading, 2)
+        announced = os.read(reading, 2) + (os.read(reading, 2) if self.program == "svscan" else b"")
         os.close(reading)
         if announced != b"\n":
             self.process.wait(PATIENCE)
@@ -224,10 +224,10 @@ class Tree:
             os.close(private)
         self._socket.setblocking(False)
 
-    def _listen(self, patience: float = 0.0) -> bool:
-        """Take in what it says and tells; False when nothing came for so long, or nothing can come."""
+    def _listen(self, patience: float = 0.0, ended: int = -1) -> bool:
+        """Take in what it says and tells; False when nothing came for so long. With ENDED: whether that has come."""
         sources: list[Any] = [self._socket] if self._socket is not None else []
-        sources += [self._stderr] if self._stderr >= 0 else []
+        sources += [fd for fd in (self._stderr, ended) if fd >= 0]
         if not sources and patience:
             raise Late(f"it has ended; said: {self.said[-2000:]}")
         ready = select.select(sources, [], [], patience)[0]
@@ -239,7 +239,7 @@ class Tree:
                 self._stderr = -1
         if self._socket in ready and self._socket is not None:
             self._hear(self._socket)
-        return bool(ready)
+        return bool(ready) if ended < 0 else ended in ready
 
     def _hear(self, source: socket.socket) -> None:
         try:
@@ -358,17 +358,23 @@ class Tree:
         """Its exit code, once it has ended; all it said is in `said`."""
         assert self.process is not None
         deadline = time.monotonic() + PATIENCE
-        while self._stderr >= 0 and self._listen(max(0.0, deadline - time.monotonic())):
-            if self.process.poll() is not None and not self._listen():
-                break
-        return self.process.wait(max(0.1, deadline - time.monotonic()))
+        ended = os.pidfd_open(self.process.pid)
+        try:
+            while not self._listen(max(0.0, deadline - time.monotonic()), ended):
+                if time.monotonic() > deadline:
+                    raise Late(f"it does not end; said: {self.said[-2000:]}")
+        finally:
+            os.close(ended)
+        while self._listen():
+            pass
+        return self.process.wait()
 
     def finish(self) -> list[int]:
         """End it one way or another; what was left over, and is now killed."""
         if self.process is not None and self.process.poll() is None:
             try:
                 self.stop()
-            except (Late, subprocess.TimeoutExpired):
+            except Late:
                 self.process.kill()
                 self.process.wait()
         left = marked(self.mark)
