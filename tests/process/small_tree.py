@@ -35,11 +35,20 @@ class Tree:
 
     def begin(self, *options: str, env: dict[str, str] | None = None) -> None:
         """Start svscan and return when every service there is supervised."""
+        self.directory.mkdir(exist_ok=True)
         services = sorted(self.directory.iterdir())
         listeners = [fifodir.Subscription(str(service / "event")) for service in services]
+        reading, writing = os.pipe()
         self.process = start(
-            ours("svscan", *options, self.directory), stdout=None, stderr=None, env=env or self.environment()
+            ours("svscan", "-d", writing, *options, self.directory),
+            stdout=None,
+            stderr=None,
+            env=env or self.environment(),
+            pass_fds=[writing],
         )
+        os.close(writing)
+        assert os.read(reading, 1) == b"\n"
+        os.close(reading)
         for listener in listeners:
             os.set_blocking(listener.fd, True)
             assert listener.read().startswith(b"s")
