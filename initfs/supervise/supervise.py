@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 
 from initfs import process, say, signals
+from initfs.supervise.model import Phase
 from initfs.supervise.pipes import Stdio
 from initfs.supervise.protocol import Busy
 from initfs.supervise.tree import Tree
@@ -42,6 +43,12 @@ class Supervise:
         self.tree.turn()
         return not self._done
 
+    def close(self) -> None:
+        """Say goodbye, if that has not been said: a service that is left alone has no supervisor from here on."""
+        if self.unit.service.phase != Phase.GONE:
+            self.unit.protocol.tell("x")
+            self.unit.close()
+
     def _gone(self, _unit: Unit) -> None:
         self._done = True
 
@@ -63,4 +70,5 @@ def main(argv: list[str]) -> int:
     program = Supervise(argv[1], runit=argv[0] == "runsv")
     while program.turn():
         pass
+    program.close()
     return say.OK

@@ -31,6 +31,16 @@ PATIENCE = 20.0
 MARK = "INITFS_TEST_TREE"
 PIPE_SIZE = 1 << 20
 SLEEP = "exec sleep 999"
+READY_ON_3 = "echo so far >&3; echo >&3; exec sleep 999 3>&-"
+LISTENER = "exec python3 -I -S ../../listen.py"  # blocks all signals and names those that come; it takes a KILL to end it
+LISTEN = """import os, signal, sys
+ear = open(os.environ["EAR"], "w", buffering=1)
+names = [name for name in signal.Signals if name not in (signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD)]
+signal.pthread_sigmask(signal.SIG_BLOCK, names)
+ear.write("up\\n")
+while True:
+    ear.write(signal.Signals(signal.sigwait(names)).name + "\\n")
+"""
 EXECUTABLE = ("run", "finish", "check")
 
 
@@ -138,6 +148,7 @@ class Tree:
         self.base = base
         self.scandir = base / "scan"
         self.scandir.mkdir(parents=True, exist_ok=True)
+        (base / "listen.py").write_text(LISTEN)
         self.ear = Ear(base / "ear")
         self.mark = uuid.uuid4().hex
         self.options = list(options)
