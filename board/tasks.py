@@ -20,15 +20,17 @@ if TYPE_CHECKING:
 
     from invoke.context import Context
 
+USAGE, TEMPORARY = 100, 111  # as the programs on the target
+
 
 @contextmanager
 def telling() -> Iterator[None]:
-    """Show a Failure as people read it, and end: 2 if the request was wrong, 1 if the work failed."""
+    """Show a Failure as people read it, and end: 100 if the request was wrong, 111 if the work failed."""
     try:
         yield
     except host.Failure as failure:
         print(failure, file=sys.stderr)
-        sys.exit(2 if failure.usage else 1)
+        sys.exit(USAGE if failure.usage else TEMPORARY)
 
 
 @task(

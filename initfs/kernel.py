@@ -1,4 +1,4 @@
-"""System calls that the standard library lacks: reboot(2), umount2(2), mount(2). The only place of `ctypes`.
+"""System calls that the standard library lacks: reboot(2), mount(2), umount2(2), unshare(2), setns(2). The only `ctypes`.
 
 ctypes is imported when the first of them is called: process 1 needs none of them before its end.
 """
@@ -7,6 +7,11 @@ from __future__ import annotations
 
 import os
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Self
+
+CLONE_NEWPID = 0x20000000  # linux/sched.h
 MS_RDONLY, MS_REMOUNT = 1, 32
 # linux/reboot.h
 REBOOT = {"reboot": 0x01234567, "halt": 0xCDEF0123, "poweroff": 0x4321FEDC}
@@ -36,3 +41,25 @@ def unmount(path: str) -> None:
 def remount_read_only(path: str) -> None:
     """Make the mount at PATH read-only, mount(2) with MS_REMOUNT."""
     _call("mount", None, os.fsencode(path), None, MS_REMOUNT | MS_RDONLY, None)
+
+
+class new_pid_namespace:  # noqa: N801
+    """While it lasts, children are born into a new pid namespace, the first as its pid 1; we stay in ours (unshare(2)).
+
+    OSError when the kernel has no such thing or denies it.
+    """
+
+    def __enter__(self) -> Self:
+        self._own = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            _call("unshare", CLONE_NEWPID)
+        except OSError:
+            os.close(self._own)
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            _call("setns", self._own, CLONE_NEWPID)
+        finally:
+            os.close(self._own)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import sys
 
-from initfs import say
+from initfs import files, say
 from initfs.programs import PROGRAMS
+
+COERCED = ("C.UTF-8", "C.utf8", "UTF-8")
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the program that argv names and return its exit code."""
+    uncoerce()
     argv = list(sys.argv if argv is None else argv)
     argv[0] = os.path.basename(argv[0])
     if argv[0] not in PROGRAMS:
@@ -19,6 +22,22 @@ def main(argv: list[str] | None = None) -> int:
         say.fatal(f"usage: initfs NAME argument..., where NAME is one of: {' '.join(sorted(PROGRAMS))}")
         return say.USAGE
     return run(argv)
+
+
+def uncoerce() -> None:
+    """Take back the LC_CTYPE that Python put into the environment (PEP 538, in the C locale and even with -I).
+
+    /proc/self/environ is the environment as it was handed to us; without /proc nobody can tell, and it stays.
+    """
+    if os.environ.get("LC_CTYPE") not in COERCED:
+        return
+    given = (
+        files.read("/proc/self/environ", size=1 << 20)
+        if os.path.exists("/proc/self/environ")
+        else b"LC_CTYPE="
+    )
+    if b"LC_CTYPE=" not in b"\0" + (given or b""):
+        del os.environ["LC_CTYPE"]
 
 
 def run(argv: list[str]) -> int:

@@ -36,9 +36,60 @@ def spawn(
     actions = [(os.POSIX_SPAWN_DUP2, ours, theirs) for ours, theirs in descriptors]
     if directory is not None:
         os.fchdir(directory)
-    return os.posix_spawn(
-        path, list(argv), environment, file_actions=actions, setsid=session, setsigmask=(), setsigdef=RESTORED
+    if _limits:
+        _limit_descriptors(_limits[0])
+    try:
+        return os.posix_spawn(
+            path,
+            list(argv),
+            environment,
+            file_actions=actions,
+            setsid=session,
+            setsigmask=(),
+            setsigdef=RESTORED,
+        )
+    finally:
+        if _limits:
+            _limit_descriptors(_limits[1])
+
+
+_limits: tuple[int, int] | None = None  # the soft limit of open files that children get, and ours
+
+
+def raise_descriptor_limit(wanted: int) -> int:
+    """Have room for WANTED open files, as far as the hard limit allows; returns the room there is.
+
+    Children keep the limit that we were started with: a program that uses select(2) must not get descriptors above 1023.
+    """
+    global _limits  # noqa: PLW0603
+    soft = _limits[1] if _limits else os.sysconf("SC_OPEN_MAX")
+    if wanted <= soft:
+        return soft
+    import resource
+
+    now, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if most > now:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+        _limits = (_limits[0] if _limits else now, most)
+    return most
+
+
+def _limit_descriptors(soft: int) -> None:
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+
+
+def ourselves(module: str) -> list[str]:
+    """The start of a command line that runs a module of ours in a new interpreter, without site and its costs."""
+    import sys
+
+    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    code = (
+        f"import sys, runpy; sys.path.insert(0, {root!r}); runpy.run_module({module!r}, run_name='__main__')"
     )
+    return [sys.executable, "-I", "-S", "-c", code]
 
 
 def reap() -> list[tuple[int, int]]:

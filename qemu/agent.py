@@ -34,7 +34,9 @@ def argv(command: str | Sequence[str]) -> list[str]:
     return ["/bin/sh", "-c", command] if isinstance(command, str) else list(command)
 
 
-def request(ident: int, command: str | Sequence[str], timeout: float, env: Mapping[str, str], stdin: bytes) -> Iterator[str]:
+def request(
+    ident: int, command: str | Sequence[str], timeout: float, env: Mapping[str, str], stdin: bytes
+) -> Iterator[str]:
     """Yield the lines that start a command and give it its whole standard input."""
     asked = {"id": ident, "run": argv(command), "timeout": timeout, "env": dict(env), "stdin": bool(stdin)}
     yield json.dumps(asked) + "\n"
@@ -93,7 +95,9 @@ class Jobs:
         except (ValueError, TypeError, AttributeError):
             return  # torn by a reconnect; what it belonged to is lost with the greeting that follows
         if GREETING in answer:
-            self.lose("the agent was started anew", [number for number, job in self.jobs.items() if job.started])
+            self.lose(
+                "the agent was started anew", [number for number, job in self.jobs.items() if job.started]
+            )
         elif job := self.jobs.get(ident):
             job.heard(answer)
             if job.result:

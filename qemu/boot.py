@@ -102,7 +102,11 @@ def headless(request: Request, sink: Callable[[str, bytes], None], live: list[Ma
 def power_off(guest: Machine, limit: float) -> None:
     """Have the guest end itself. A machine that has no switch stays on when its kernel has halted: then it has done its part."""
     guest.begin("poweroff")
-    switched = lambda: guest.session.status is not None or guest.session.history.find("ending") is not None or None  # noqa: E731
+
+    def switched() -> bool | None:
+        """True once QEMU has ended or the guest said that it is ending; None to wait on."""
+        return guest.session.status is not None or guest.session.history.find("ending") is not None or None
+
     guest.until("power off", switched, limit)
     try:
         guest.wait_stopped(timeout=min(limit, 20.0))

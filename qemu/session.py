@@ -31,7 +31,9 @@ STEP = 5.0  # seconds for each step of ending QEMU
 class Session:
     """What is known of one machine, and the means to ask it. All of its methods belong to one event loop."""
 
-    def __init__(self, run: str, *, terminal: bool = False, listener: Callable[[Event], None] | None = None) -> None:
+    def __init__(
+        self, run: str, *, terminal: bool = False, listener: Callable[[Event], None] | None = None
+    ) -> None:
         self.run = run  # the private folder
         self.terminal = terminal  # QEMU has ours, for its console
         self.listener = listener
@@ -116,7 +118,9 @@ class Session:
 
     # Waiting.
 
-    async def until(self, what: str, probe: Callable[[], T | None], limit: float, *, checked: bool = True) -> T:
+    async def until(
+        self, what: str, probe: Callable[[], T | None], limit: float, *, checked: bool = True
+    ) -> T:
         """Wait until `probe` returns something, which is returned.
 
         Raises TimedOutError and, if `checked`, TroubleError and EndedError, each with the last events and lines.
@@ -157,7 +161,12 @@ class Session:
         await asyncio.wait_for(writer.drain(), limit)
 
     async def qmp(
-        self, command: str, arguments: dict[str, Any] | None = None, limit: float = 10.0, *, checked: bool = True
+        self,
+        command: str,
+        arguments: dict[str, Any] | None = None,
+        limit: float = 10.0,
+        *,
+        checked: bool = True,
     ) -> Any:
         """Ask QEMU; return its answer. Raises ValueError when QEMU says no."""
         monitor = self.monitor
@@ -214,7 +223,9 @@ def launch(argv: Sequence[str], log: str, *, terminal: bool) -> subprocess.Popen
     command = ["setpriv", "--pdeathsig", "KILL", "--", *argv]
     quiet = None if terminal else subprocess.DEVNULL
     with open(log, "wb") as file:
-        return subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=file, start_new_session=not terminal)
+        return subprocess.Popen(
+            command, stdin=quiet, stdout=quiet, stderr=file, start_new_session=not terminal
+        )
 
 
 def by_line(take: Callable[[str], None]) -> Callable[[bytes], None]:

@@ -64,7 +64,11 @@ def boot(
     """
     with failures():
         if not run and (board == "all" or not (sys.stdin.isatty() and sys.stdout.isatty())):
-            why = "several boards have no terminal" if board == "all" else "standard input and output are no terminal"
+            why = (
+                "several boards have no terminal"
+                if board == "all"
+                else "standard input and output are no terminal"
+            )
             raise Failure("boot interactively", why, "--run 'COMMAND' boots without one", usage=True)
         names = model.names() if board == "all" else [board]
         options = Wanted(run, memory, tuple(forward), kernel, float(timeout), events)
@@ -76,8 +80,16 @@ def boot(
 class Wanted:
     """The options, checked, and what becomes of them for one board."""
 
-    def __init__(self, command: str, memory: int, forward: tuple[str, ...], kernel: str, limit: float, events: str) -> None:
-        self.command, self.memory, self.kernel, self.limit, self.events = command, memory, kernel, limit, events
+    def __init__(
+        self, command: str, memory: int, forward: tuple[str, ...], kernel: str, limit: float, events: str
+    ) -> None:
+        self.command, self.memory, self.kernel, self.limit, self.events = (
+            command,
+            memory,
+            kernel,
+            limit,
+            events,
+        )
         try:
             self.forwards = tuple(map(forward_of, forward))
         except ValueError as error:
@@ -118,7 +130,10 @@ def show(outcomes: Sequence[booting.Outcome], *, as_json: bool) -> None:
     """Tell how each board ended, and why one failed."""
     for outcome in outcomes:
         if as_json:
-            print(encoder.dumps({"event": "result", **{name: getattr(outcome, name) for name in FIELDS}}), flush=True)
+            print(
+                encoder.dumps({"event": "result", **{name: getattr(outcome, name) for name in FIELDS}}),
+                flush=True,
+            )
         elif outcome.error:
             print(f"inv: fatal: unable to boot {outcome.board}: {outcome.error}", file=sys.stderr)
     if not as_json:
@@ -165,7 +180,9 @@ def failures() -> Iterator[None]:
     except VmError as error:
         raise Exit(f"inv: fatal: unable to boot: {error}", code=TEMPORARY) from None
     except OSError as error:
-        raise Exit(f"inv: fatal: unable to boot: {error.strerror}: {error.filename}", code=TEMPORARY) from None
+        raise Exit(
+            f"inv: fatal: unable to boot: {error.strerror}: {error.filename}", code=TEMPORARY
+        ) from None
     except KeyboardInterrupt:
         raise Exit("inv: fatal: unable to boot: interrupted", code=130) from None
 

@@ -33,9 +33,17 @@ def times(events: Iterable[Event]) -> dict[str, float]:
 
 def table(rows: Mapping[str, Mapping[str, float | str]], columns: Sequence[str]) -> str:
     """Return rows by name as text in columns; a value that is missing is a dash."""
-    cells = [["", *columns], *([name, *(show(row.get(column)) for column in columns)] for name, row in rows.items())]
+    cells = [
+        ["", *columns],
+        *([name, *(show(row.get(column)) for column in columns)] for name, row in rows.items()),
+    ]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    return "\n".join("  ".join(fit(text, width, first=not i) for i, (text, width) in enumerate(zip(row, widths, strict=True))) for row in cells)
+    return "\n".join(
+        "  ".join(
+            fit(text, width, first=not i) for i, (text, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in cells
+    )
 
 
 def show(value: float | str | None) -> str:

@@ -43,7 +43,9 @@ class Machine:
         image: Image,
         *,
         memory: int = 0,  # MiB; 0: as the board says
-        forward: Sequence[int | machine.Forward] = (),  # a number: that port of the guest on a free one of the host
+        forward: Sequence[
+            int | machine.Forward
+        ] = (),  # a number: that port of the guest on a free one of the host
         kernel: str = "",  # path of another one
         append: str = "",  # more kernel arguments
         disks: Sequence[str] = (),
@@ -52,13 +54,17 @@ class Machine:
         listener: Callable[[Event], None] | None = None,  # called in another thread
     ) -> None:
         self.board = model.load(board) if isinstance(board, str) else board
-        self.folder = os.path.join(tempfile.gettempdir(), f"initfs-{secrets.token_hex(4)}")  # a socket's path ends at 108 bytes
+        self.folder = os.path.join(
+            tempfile.gettempdir(), f"initfs-{secrets.token_hex(4)}"
+        )  # a socket's path ends at 108 bytes
         self.options = machine.Options(
             kernel=kernel or os.fspath(image.kernel),
             initramfs=os.fspath(image.initramfs),
             run=self.folder,
             memory=memory,
-            forwards=tuple(machine.Forward(host=0, guest=each) if isinstance(each, int) else each for each in forward),
+            forwards=tuple(
+                machine.Forward(host=0, guest=each) if isinstance(each, int) else each for each in forward
+            ),
             append=append,
             disks=tuple(disks),
             extra=tuple(extra),
@@ -67,7 +73,9 @@ class Machine:
         )
         self.session = Session(self.folder, terminal=terminal, listener=listener)
         self.loop = asyncio.new_event_loop()
-        self.thread = threading.Thread(target=self.loop.run_forever, name=f"vm {self.board.name}", daemon=True)
+        self.thread = threading.Thread(
+            target=self.loop.run_forever, name=f"vm {self.board.name}", daemon=True
+        )
 
     # From the first to the last.
 
@@ -83,7 +91,9 @@ class Machine:
             raise
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """End QEMU. Raises TroubleError when the console has trouble that nothing has raised yet."""
         try:
             self.stop()
@@ -130,7 +140,9 @@ class Machine:
 
     # Waiting.
 
-    def wait_for(self, event: str, *, service: str | None = None, timeout: float = 60.0, after: int = 0) -> Event:
+    def wait_for(
+        self, event: str, *, service: str | None = None, timeout: float = 60.0, after: int = 0
+    ) -> Event:
         """Wait for an event, also one that has been already, at position `after` or later.
 
         `service` is a name, or the first part of one: `getty` is `getty_ttyAMA0` too. None: a milestone of the boot.
@@ -214,7 +226,9 @@ class Machine:
     def wait_console(self, pattern: str, *, timeout: float = 60.0, after: int = 0) -> re.Match[str]:
         """Wait for a regular expression in the console's text from position `after` on."""
         wanted = re.compile(pattern)
-        return self.until(f"wait for {pattern!r} on the console", lambda: wanted.search(self.console, after), timeout)
+        return self.until(
+            f"wait for {pattern!r} on the console", lambda: wanted.search(self.console, after), timeout
+        )
 
 
 GRACE = 15.0  # seconds in which the agent ends a command itself whose time is over, and says so
@@ -222,4 +236,8 @@ GRACE = 15.0  # seconds in which the agent ends a command itself whose time is o
 
 def has_kvm() -> bool:
     """Say whether to let this host run a PC's code itself. Only when asked: a KVM inside a virtual machine may abort QEMU."""
-    return bool(os.environ.get("INITFS_KVM")) and os.uname().machine == "x86_64" and os.access("/dev/kvm", os.R_OK | os.W_OK)
+    return (
+        bool(os.environ.get("INITFS_KVM"))
+        and os.uname().machine == "x86_64"
+        and os.access("/dev/kvm", os.R_OK | os.W_OK)
+    )

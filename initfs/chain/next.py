@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 DEFAULT_PATH = "/usr/bin:/bin"
 
-_COERCED = ("C.UTF-8", "C.utf8", "UTF-8")
 _ELSEWHERE = (ENOENT, ENOTDIR, EACCES)  # execvp(3) goes on looking after these
 
 
@@ -79,23 +78,4 @@ def execute(file: str, argv: list[str]) -> say.Fatal:
 
 def ours(argv: list[str]) -> bool:
     """Whether a command line begins with a loader that can run in this process."""
-    return bool(argv) and PROGRAMS.get(argv[0], "").startswith("initfs.chain.")
-
-
-def _uncoerce() -> None:
-    """Take back the LC_CTYPE that Python put into the environment (PEP 538, in the C locale and even with -I).
-
-    /proc/self/environ is the environment as it was handed to us; without /proc nobody can tell, and it stays.
-    """
-    if os.environ.get("LC_CTYPE") not in _COERCED:
-        return
-    try:
-        with open("/proc/self/environ", "rb") as file:
-            given = file.read()
-    except OSError:
-        return
-    if not any(entry.startswith(b"LC_CTYPE=") for entry in given.split(b"\0")):
-        del os.environ["LC_CTYPE"]
-
-
-_uncoerce()
+    return bool(argv) and PROGRAMS.get(argv[0], "").startswith(("initfs.chain.", "initfs.notify."))

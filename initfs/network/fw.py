@@ -6,45 +6,63 @@ import os
 
 from initfs import files, options, process, say
 from initfs.network import plan as planning
-from initfs.network.wanted import Invalid, Wanted, parse
+from initfs.network.wanted import Invalid, Wanted, parse, render
 from initfs.supervise import client
 
-USAGE = "fw [-n] [-s servicedir] directory..."
+USAGE = "fw [-n] [-s servicedir] [-a applied] directory..."
 RESOLVER = "/run/resolv.conf"
-OWNED = "/run/initfs/fw-owned"  # the interfaces that the last run configured
 FILE_SIZE = 65536
 
 
 def main(argv: list[str]) -> int:
-    given, directories = options.parse(argv[1:], "ns:", USAGE)
+    given, directories = options.parse(argv[1:], "ns:a:", USAGE)
     found = dict(given)
     if not directories:
         raise say.usage(USAGE)
     if "s" in found:
         client.send(found["s"], "o")  # before anything is read: what changes later is another run's
-    wanted = [want for directory in directories for want in read(directory)]
-    operations = planning.plan(wanted, actual(), owned())
+    wanted = read_all(directories)
+    applied = found.get("a", "")
+    before = read_all([applied]).values() if applied else ()
+    operations = planning.plan(list(wanted.values()), actual(), {want.interface for want in before})
     if "n" in found:
         for operation in operations:
             print("ip", *operation)
         return say.OK
     failed = [operation for operation in operations if not _ip(operation)]
-    _replace(RESOLVER, planning.resolver(wanted))
-    _replace(OWNED, "".join(f"{name}\n" for name in sorted({want.interface for want in wanted})))
-    return say.TEMPORARY if failed else say.OK
+    _replace(RESOLVER, planning.resolver(list(wanted.values())))
+    if failed:
+        return say.TEMPORARY
+    if applied:
+        record(wanted, applied)
+    return say.OK
 
 
-def read(directory: str) -> list[Wanted]:
+def record(wanted: dict[str, Wanted], applied: str) -> None:
+    """Keep what was brought about: a file in APPLIED for each file that was wanted, and none else."""
+    os.makedirs(applied, exist_ok=True)
+    for name, want in wanted.items():
+        _replace(f"{applied}/{name}", render(want))
+    for name in set(os.listdir(applied)) - set(wanted):
+        files.remove(f"{applied}/{name}")
+
+
+def read_all(directories: list[str]) -> dict[str, Wanted]:
+    """What the files of all these directories want, by file name; of two of one name the last counts."""
+    return {name: want for directory in directories for name, want in read(directory).items()}
+
+
+def read(directory: str) -> dict[str, Wanted]:
     """What the files of a directory want; one that is wrong is refused, and said."""
-    wanted = []
+    wanted = {}
     try:
         names = sorted(name for name in os.listdir(directory) if name.endswith(".ipconf"))
     except FileNotFoundError:
-        return []
+        return {}
     for name in names:
         path = f"{directory}/{name}"
         try:
-            wanted.append(parse((files.read(path, size=FILE_SIZE) or b"").decode()))
+            wanted[name] = parse((files.read(path, size=FILE_SIZE) or b"").decode())
         except (Invalid, UnicodeDecodeError, OSError) as error:
             say.warning(f"{path} refused: {error}")
     return wanted
@@ -56,11 +74,6 @@ def actual() -> planning.Actual:
         planning.read_addresses(_output("-o", "-4", "address", "show")),
         planning.read_gateways(_output("-4", "route", "show")),
     )
-
-
-def owned() -> list[str]:
-    """The interfaces that the last run configured."""
-    return (files.read(OWNED, size=FILE_SIZE) or b"").decode(errors="replace").split()
 
 
 def _ip(operation: list[str]) -> bool:

@@ -50,6 +50,15 @@ def parse(text: str) -> Wanted:
     return Wanted(interface, tuple(found["address"]), tuple(found["gateway"]), tuple(found["dns"]))
 
 
+def render(wanted: Wanted) -> str:
+    """The text that `parse` reads as WANTED."""
+    lines = [f"interface {wanted.interface}"]
+    lines += [f"address {address}" for address in wanted.addresses]
+    lines += [f"gateway {gateway}" for gateway in wanted.gateways]
+    lines += [f"dns {server}" for server in wanted.dns]
+    return "".join(f"{line}\n" for line in lines)
+
+
 def _only(words: list[str], check: object) -> str:
     if len(words) != 1 or not check(words[0]):  # type: ignore[operator]
         raise Invalid(f"{' '.join(words)[:40]!r} is not a value for it")

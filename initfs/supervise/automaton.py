@@ -78,14 +78,14 @@ def step(s: Service, event: Event, now: float, policy: Policy) -> Step:
     match s.phase, event:
         case Phase.GONE, _:
             return s, []
-        case _, Asked(letter):
-            return asked(s, letter, now, policy)
+        case _, Asked(letter, quiet):
+            return asked(s, letter, now, policy, quiet=quiet)
         case Phase.DOWN, Expired():
             return replace(s, deadline=NEVER), [Run()] if s.wanted else []
         case Phase.DOWN, Spawned(pid):
             return begun(s, pid, now), [Publish("up", "u")]
-        case Phase.DOWN, Adopted(pid, ready):
-            s = replace(begun(s, pid, now), ready=ready, readied=now if ready else NEVER)
+        case Phase.DOWN, Adopted(pid, ready, started):
+            s = replace(begun(s, pid, started), ready=ready, readied=started if ready else NEVER)
             return s, [Publish("up", "u", "adopted")]
         case Phase.DOWN, NotSpawned(reason, retry):
             return not_started(s, reason, retry, now)
@@ -113,7 +113,7 @@ def step(s: Service, event: Event, now: float, policy: Policy) -> Step:
             return s, []
 
 
-def asked(s: Service, letter: str, now: float, policy: Policy) -> Step:
+def asked(s: Service, letter: str, now: float, policy: Policy, *, quiet: bool) -> Step:
     """What a command letter means; one that means nothing in this phase, or at all, is ignored."""
     match letter, s.phase:
         case "u" | "U", _:
@@ -124,7 +124,7 @@ def asked(s: Service, letter: str, now: float, policy: Policy) -> Step:
             return wish(s, letter, wanted=False)
         case "d" | "D", _:
             s, effects = wish(s, letter, wanted=False)
-            return bring_down(s, effects, now, policy)
+            return bring_down(s, effects, now, policy, quiet=quiet)
         case "x", Phase.DOWN:
             return gone(replace(s, leaving=True), [])
         case "x", _:
@@ -144,13 +144,16 @@ def wish(s: Service, letter: str, *, wanted: bool, start: bool = False) -> Step:
     return replace(s, wanted=wanted), [*effects, CHANGED]
 
 
-def bring_down(s: Service, effects: list[Effect], now: float, policy: Policy) -> Step:
+def bring_down(s: Service, effects: list[Effect], now: float, policy: Policy, *, quiet: bool) -> Step:
     """Send the down signal to a run that lives, wake it if it is stopped, and give it until the time-out."""
     if s.phase != Phase.UP:
         return s, effects
-    s = replace(s, paused=False, termed=s.termed or policy.down_signal == signals.TERM)
-    s = replace(s, deadline=now + policy.timeout_kill)
-    return s, [Kill(s.pid, policy.down_signal), Kill(s.pid, signals.CONT), *effects]
+    s = replace(s, paused=False, deadline=now + policy.timeout_kill)
+    cont = Kill(s.pid, signals.CONT)
+    if quiet:
+        return s, [cont, *effects]
+    s = replace(s, termed=s.termed or policy.down_signal == signals.TERM)
+    return s, [Kill(s.pid, policy.down_signal), cont, *effects]
 
 
 def signal(s: Service, letter: str, policy: Policy) -> Step:

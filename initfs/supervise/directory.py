@@ -55,9 +55,9 @@ class Directory:
             restart_delay_max=knob(names, "restart-delay-max", number, 0) / 1000,
         )
 
-    def start(self) -> Start:
-        """What a start wants to know, now."""
-        names = self.names()
+    def start(self, names: frozenset[str] | None = None) -> Start:
+        """What a start wants to know, now; NAMES if the directory was listed just now."""
+        names = self.names() if names is None else names
         return Start(
             notification_fd=self._knob(names, "notification-fd", positive, 0),
             lock_fd=self._knob(names, "lock-fd", positive, 0),
@@ -76,8 +76,9 @@ class Directory:
             self._warn(f"unable to read the service directory: {say.reason(error)}")
             return frozenset()
 
-    def has(self, name: str) -> bool:
-        return name in self.names()
+    def has_control(self) -> bool:
+        """Whether there are scripts for command letters, as runsv has them."""
+        return os.access("control", os.X_OK, dir_fd=self.fd)
 
     def mark_down(self, down: bool) -> None:
         """Create or remove ./down; a read-only directory is said, and the command still acts for this time."""

@@ -53,12 +53,12 @@ def quote(text: str) -> str:
 
 
 class Journal:
-    """The events of one tree."""
+    """The events of one tree. They are encoded when somebody listens, not before: a start must not wait for it."""
 
     def __init__(self) -> None:
         self._boot = (files.read("/proc/sys/kernel/random/boot_id") or b"").decode().strip()
         self.seq = 0
-        self._lines: list[bytes] = []
+        self._events: list[tuple[int, float, str, str, int, str]] = []
         self._listener: _socket.socket | None = None
         self._subscribers: dict[int, _socket.socket] = {}
         self._loop: Loop | None = None
@@ -67,12 +67,22 @@ class Journal:
     def publish(self, service: str, event: str, pid: int = 0, reason: str = "", when: float = 0.0) -> None:
         """Remember an event that happened WHEN (monotonic seconds; 0: now) and send it to the subscribers."""
         self.seq += 1
-        line = encode(self.seq, self._boot, when or time.monotonic(), service, event, pid, reason)
-        self._lines.append(line)
-        if len(self._lines) > REMEMBERED:
-            del self._lines[0]
+        event_line = (self.seq, when or time.monotonic(), service, event, pid, reason)
+        self._events.append(event_line)
+        if len(self._events) > REMEMBERED:
+            del self._events[0]
+        if self._subscribers or self._last >= 0:
+            self._hand_out(self._encode(event_line))
+
+    def _encode(self, event: tuple[int, float, str, str, int, str]) -> bytes:
+        seq, when, service, name, pid, reason = event
+        return encode(seq, self._boot, when, service, name, pid, reason)
+
+    def _hand_out(self, line: bytes) -> None:
         for fd in list(self._subscribers):
             self._send(fd, line)
+        if self._last >= 0:
+            self._write_last(line)
 
     def listen(self, loop: Loop, path: str) -> None:
         """Serve subscribers on the socket PATH, relative to the working directory; that it cannot be made is said, and changes nothing else."""
@@ -95,8 +105,7 @@ class Journal:
     def write_last(self, fd: int, after: int) -> None:
         """Write the events after number AFTER, and all that come, to FD. Its reader knows what it has had by `seq`."""
         self._last = fd
-        count = min(self.seq - after, len(self._lines))
-        self._write_last(b"".join(self._lines[len(self._lines) - count :]))
+        self._write_last(b"".join(self._encode(event) for event in self._events if event[0] > after))
 
     def _write_last(self, data: bytes) -> None:
         while data:
@@ -116,7 +125,7 @@ class Journal:
         subscriber.setblocking(False)
         self._subscribers[fd] = subscriber
         self._loop.watch(fd, lambda: self._drop(fd), READ | HUNG_UP)
-        self._send(fd, b"".join(self._lines))
+        self._send(fd, b"".join(map(self._encode, self._events)))
 
     def _send(self, fd: int, data: bytes) -> None:
         try:

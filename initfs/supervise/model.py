@@ -106,17 +106,19 @@ class Returned:
 
 @value
 class Adopted:
-    """A `run` that a former supervisor started still lives; `ready` as that one knew."""
+    """A `run` that a former supervisor started (monotonic seconds) still lives; `ready` as that one knew."""
 
     pid: int
     ready: bool
+    started: float
 
 
 @value
 class Asked:
-    """A command letter arrived."""
+    """A command letter arrived; `quiet` when a script has already done what its signal would do."""
 
     letter: str
+    quiet: bool = False
 
 
 # What to do ---------------------------------------------------------------------------------------

@@ -7,13 +7,29 @@ was written and not yet read waits in the kernel (pipe(7): 64 KiB).
 from __future__ import annotations
 
 import os
+import select
+
+LINE_MAX = 4096  # PIPE_BUF: poll(2) calls a pipe writable when that much fits
 
 
 class Pipe:
     """A held pipe between a service and its logger."""
 
-    def __init__(self) -> None:
-        self.reading, self.writing = os.pipe2(os.O_CLOEXEC)
+    def __init__(self, ends: tuple[int, int] | None = None) -> None:
+        self.reading, self.writing = ends or os.pipe2(os.O_CLOEXEC)
+
+    def say(self, line: bytes) -> bool:
+        """Put a line into the pipe, as if the service had written it; False when it does not fit now.
+
+        The pipe itself must stay blocking, for its writers share that flag with us.
+        """
+        if self.writing < 0 or len(line) > LINE_MAX:
+            return False
+        poll = select.poll()
+        poll.register(self.writing, select.POLLOUT)
+        if not poll.poll(0):
+            return False
+        return os.write(self.writing, line) == len(line)
 
     def close_writing(self) -> None:
         """Let go of the writing end: once the service is dead too, the logger reads what is left, and then the end."""

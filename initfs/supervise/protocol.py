@@ -36,10 +36,11 @@ class Protocol:
     def __init__(self, directory: int) -> None:
         """Take the lock. Busy when another supervisor has it, OSError when the directory cannot be used."""
         self._service = directory
-        self._fd = _make(directory)
+        self._fd, self._fresh = _make(directory)
         self.control = self._ok = -1
         self._letters = b""
         self._not_before = 0.0
+        self._failure = ""
         try:
             self._lock = os.open("lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644, dir_fd=self._fd)
         except OSError:
@@ -64,15 +65,16 @@ class Protocol:
         self._ok = files.hold_fifo("ok", at=self._fd)
 
     def read_former(self) -> Status | None:
-        """What the supervisor before us wrote last, if it can be read."""
-        data = files.read("status", at=self._fd)
-        try:
-            return layout.decode(data) if data else None
-        except ValueError:
+        """What the supervisor before us wrote last, if there was one."""
+        if self._fresh:
             return None
+        return read_former("status", self._fd)
 
-    def write(self, status: Status) -> None:
+    def write(self, status: Status, failure: str) -> None:
         """Replace the status files. `status` comes last: who reads it may read the others."""
+        if failure != self._failure:
+            self._failure = failure
+            files.write("failure", failure.encode(errors="replace") + b"\n" * bool(failure), at=self._fd)
         files.write("pid", layout.pid_line(status), at=self._fd)
         files.write("stat", layout.stat_line(status), at=self._fd)
         files.write("status", layout.encode(status), at=self._fd)
@@ -116,13 +118,22 @@ class Protocol:
                 os.close(fd)
 
 
-def _make(directory: int) -> int:
-    """Make supervise/ if need be, a dangling link's target included, and return its descriptor."""
+def read_former(path: str, at: int) -> Status | None:
+    """The status that a supervisor left in the file PATH below AT; None when there is none, or it can't be read."""
+    try:
+        data = files.read(path, at=at)
+        return layout.decode(data) if data else None
+    except (OSError, ValueError):
+        return None
+
+
+def _make(directory: int) -> tuple[int, bool]:
+    """Make supervise/ if need be, a dangling link's target included; its descriptor, and whether it is new."""
+    fresh = True
     try:
         os.mkdir("supervise", 0o700, dir_fd=directory)
     except FileExistsError:
-        try:
-            return os.open("supervise", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory)
-        except FileNotFoundError:
+        fresh = False
+        if not os.path.exists(f"/proc/self/fd/{directory}/supervise"):
             os.mkdir(os.readlink("supervise", dir_fd=directory), 0o700, dir_fd=directory)
-    return os.open("supervise", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory)
+    return os.open("supervise", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory), fresh

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 
-from initfs import files, say
+from initfs import files, process, say
 from initfs.loop import NEVER, now
-from initfs.supervise import scan, watch
+from initfs.supervise import adoption, scan, watch
 from initfs.supervise.model import Phase, Returned, Vanished
 from initfs.supervise.pipes import Pipe, Stdio
-from initfs.supervise.protocol import Busy
+from initfs.supervise.protocol import Busy, read_former
 from initfs.supervise.unit import Unit
 from initfs.value import value
 
@@ -22,6 +22,8 @@ DIRECTORY = 0o040000
 KIND = 0o170000
 # Seconds until what failed is tried again (`spec/supervision.md` 1.1).
 UNREADABLE, NO_ENTRY, NO_PIPE, TOO_MANY, OLD_LOGGER, NO_START = 5.0, 4.0, 3.0, 60.0, 10.0, 10.0
+# Descriptors: of a service with its half of a logger, and of everything else.
+DESCRIPTORS, RESERVED = 8, 64
 COME_BACK = 1.0  # seconds until what was told to exit, but is still there, is supervised again
 SETTLE = 0.02  # a burst of announced changes is one scan
 
@@ -146,9 +148,11 @@ class Scandir:
     def _follow(self, found: dict[Identity, str]) -> None:
         known = {identity: scan.Known(entry.name, entry.present) for identity, entry in self._entries.items()}
         loggers = sum(entry.logger is not None for entry in self._entries.values())
+        room = process.raise_descriptor_limit(RESERVED + DESCRIPTORS * (len(found) + loggers)) - RESERVED
+        most = min(self._limits.services_max - loggers, room // DESCRIPTORS)
         identities = {name: identity for identity, name in found.items()}
         refused = []
-        for operation in scan.plan(known, found, self._limits.services_max - loggers):
+        for operation in scan.plan(known, found, most):
             if isinstance(operation, scan.Refuse):
                 refused.append(operation.name)
             else:
@@ -184,7 +188,7 @@ class Scandir:
     def _inform(self, identity: Identity, event: Vanished | Returned) -> None:
         unit = self._entries[identity].unit
         if unit is not None:
-            unit.feed(event, now())
+            unit.feed(event)
 
     def _rename(self, entry: Entry, name: str) -> None:
         entry.name = name
@@ -237,7 +241,7 @@ class Scandir:
         if identity == entry.log:
             return
         if entry.logger is not None:
-            entry.logger.feed(Vanished(), now())
+            entry.logger.feed(Vanished())
         if entry.logger is None or entry.logger.service.phase == Phase.GONE:
             self._try_log(entry, identity)
         elif identity is not None:
@@ -258,8 +262,13 @@ class Scandir:
         if identity is None:
             return
         if entry.pipe is None:
-            entry.pipe = Pipe()
+            entry.pipe = Pipe(self._left_pipe(entry.name))
         entry.logger = self._supervise(f"{entry.name}/log", Stdio(stdin=entry.pipe))
+
+    def _left_pipe(self, name: str) -> tuple[int, int] | None:
+        """The pipe that a killed svscan held between the two, if either of them lives."""
+        former = [read_former(f"{path}/supervise/status", self._fd) for path in (name, f"{name}/log")]
+        return adoption.pipe_ends(*former) if any(former) else None
 
     # Ends -----------------------------------------------------------------------------------------
 

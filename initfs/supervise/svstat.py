@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 
-from initfs import options, say, signals, tai
+from initfs import files, options, say, signals, tai
 from initfs.supervise import client
 from initfs.supervise.status import DOWN, FINISH, RUN
 
@@ -65,7 +65,8 @@ def _fields(given: list[tuple[str, str]]) -> list[str]:
 
 def _line(directory: str, status: Status, fields: list[str], flags: set[str]) -> str:
     normally_up = not os.path.exists(f"{directory}/down")
-    seen = Seen(status, normally_up, time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000)
+    failure = _failure(directory) if status.state == DOWN else ""
+    seen = Seen(status, normally_up, time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000, failure)
     if "J" in flags:
         return as_json(directory, seen)
     if fields:
@@ -73,13 +74,22 @@ def _line(directory: str, status: Status, fields: list[str], flags: set[str]) ->
     return in_words(seen, numeric="n" in flags)
 
 
+def _failure(directory: str) -> str:
+    """Why the last start failed, if it did."""
+    try:
+        return (files.read(f"{directory}/supervise/failure") or b"").decode(errors="replace").strip()
+    except OSError:
+        return ""
+
+
 class Seen:
     """A status, and what can be said of it now."""
 
-    def __init__(self, status: Status, normally_up: bool, boot_time: int) -> None:
+    def __init__(self, status: Status, normally_up: bool, boot_time: int, failure: str = "") -> None:
         """BOOT_TIME is CLOCK_BOOTTIME now, in microseconds."""
         self.status = status
         self.normally_up = normally_up
+        self.failure = failure
         age = boot_time - status.since if status.since else (time.time_ns() - status.changed) // 1000
         self.age = max(0, age) // 1_000_000
         self.ready_age = max(0, boot_time - status.readied) // 1_000_000 if status.readied else 0
@@ -138,6 +148,7 @@ def in_words(seen: Seen, *, numeric: bool = False) -> str:
     words += [f"finishing (pid {status.pid})"] * (status.state == FINISH)
     words += ["normally up"] * seen.normally_up
     words += ["want up"] * status.wanted
+    words += [seen.failure] * bool(seen.failure)
     return ", ".join(words)
 
 
@@ -166,5 +177,6 @@ def as_json(directory: str, seen: Seen) -> str:
         "ready_seconds": seen.ready_age if status.ready else None,
         "exit_code": seen.exit_code if seen.ended and not seen.signum else None,
         "signal": signals.name(seen.signum) if seen.ended and seen.signum else None,
+        "failure": seen.failure or None,
     }
     return json.dumps(found)

@@ -130,7 +130,7 @@ class Tree:
             return
         now = self.now
         for unit in [unit for unit, deadline in self._due.items() if deadline <= now]:
-            unit.feed(Expired(), now)
+            unit.feed(Expired())
 
     def _work(self) -> None:
         for _ in range(min(BATCH, len(self._starts))):

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import time
 
 from initfs import files, process, say, tai
-from initfs.supervise import control, diagnosis
+from initfs.supervise import adoption, control, starting
 from initfs.supervise.automaton import step
+from initfs.supervise.custom import Custom
 from initfs.supervise.directory import Directory
 from initfs.supervise.model import (
     NEVER,
+    Adopted,
     Asked,
     Died,
     Expired,
@@ -36,10 +37,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from initfs.supervise.model import Effect, Event
     from initfs.supervise.pipes import Stdio
-    from initfs.supervise.tree import Tree
+    from initfs.supervise.tree import Owner, Tree
 
-RETRY = 60.0  # seconds until a start that the system refused is tried again
-RETRY_BUSY = 0.1  # somebody is still writing `run`
 NEWS = (Died, Asked, Expired)  # the events for which the policy matters
 STATES = {Phase.DOWN: DOWN, Phase.GONE: DOWN, Phase.UP: RUN, Phase.FINISH: FINISH}
 
@@ -58,20 +57,38 @@ class Unit:
         self.stdio = stdio
         self.directory = Directory(fd, name)
         self.protocol = Protocol(fd)
-        self.service = Service(wanted=not self.directory.has("down"))
+        self._names: frozenset[str] | None = self.directory.names()
+        self.service = Service(wanted="down" not in self._names)
         self._tree = tree
         self._policy = Policy()
-        self._notification = -1
+        self._notification = self._pidfd = -1
+        self._custom = Custom(self)
         self._changed = time.time_ns()
-        self._since = boot_time()
+        self._since = self._spawning = boot_time()
         self._readied = 0
 
     def begin(self) -> None:
         """Start it for the first time, if it is to be up. Its FIFOs come later: see `furnish`."""
         self._publish(Publish("supervised", "s"))
+        former = self.protocol.read_former()
+        if former is not None and adoption.lives(former):
+            self._adopt(former)
+            return
         self.service = replace(self.service, deadline=0.0 if self.service.wanted else NEVER)
         if self.service.wanted:
-            self.feed(Expired(), self._tree.now)
+            self.feed(Expired())
+
+    def _adopt(self, former: Status) -> None:
+        """Go on with what a killed supervisor left running. We are not its parent: a pidfd tells of its death, not how."""
+        self._pidfd = os.pidfd_open(former.pid)
+        self._tree.loop.watch(self._pidfd, lambda: self.died(0))
+        if not former.ready:
+            number = self.directory.start().notification_fd
+            self._listen(adoption.notification_end(former, number) if number else -1)
+        self.service = replace(self.service, wanted=former.wanted)
+        started = self._tree.now - (boot_time() - former.since) / 1_000_000
+        self.feed(Adopted(former.pid, former.ready, started))
+        self._changed, self._since, self._readied = former.changed, former.since, former.readied
 
     def furnish(self) -> None:
         """Make and open what clients speak to. The start did not wait for it: nobody can ask before it is there."""
@@ -79,9 +96,19 @@ class Unit:
         self._tree.loop.watch(self.protocol.control, self._commanded)
         self._tree.changed(self)
 
-    def feed(self, event: Event, now: float) -> None:
+    @property
+    def environment(self) -> dict[str, str]:
+        """What its processes get."""
+        return self._tree.environment
+
+    def own(self, pid: int, owner: Owner) -> None:
+        """Have OWNER told of the death of PID."""
+        self._tree.own(pid, owner)
+
+    def feed(self, event: Event) -> None:
         """Hand an event to the automaton and do what it says; the answers to its effects follow at once."""
         events = [event]
+        now = self._tree.now
         while events:
             event = events.pop(0)
             if isinstance(event, NEWS):
@@ -102,12 +129,16 @@ class Unit:
         if self._notification >= 0 and self.service.phase == Phase.UP:
             self._heard()  # a newline may still be in the pipe, and the death may be reported first
         self._close_notification()
-        self.feed(Died(status), self._tree.now)
+        self._close_pidfd()
+        self.feed(Died(status))
 
     def ask(self, letters: str) -> None:
-        """Act on command letters, in order."""
-        for letter in letters:
-            self.feed(Asked(letter), self._tree.now)
+        """Act on command letters, in order, each after its script in control/, if there is one."""
+        if self._custom.running or self.directory.has_control():
+            self._custom.ask(letters)
+        else:
+            for letter in letters:
+                self.feed(Asked(letter))
 
     def write(self) -> None:
         """Write the status files as things stand now."""
@@ -125,12 +156,14 @@ class Unit:
                 changed=self._changed,
                 since=self._since,
                 readied=self._readied,
-            )
+            ),
+            s.failure,
         )
 
     def close(self) -> None:
         """Let go of all descriptors; the lock goes with them."""
         self._close_notification()
+        self._close_pidfd()
         self._tree.loop.forget(self.protocol.control)
         self.protocol.close()
         os.close(self.directory.fd)
@@ -162,64 +195,53 @@ class Unit:
             say.warning(f"{self.name}: unable to record its death: {say.reason(error)}")
 
     def _publish(self, news: Publish) -> None:
-        if news.event in ("up", "down"):
+        if news.event == "up":
+            self._changed, self._since, self._readied = time.time_ns(), self._spawning, 0
+        elif news.event == "down":
             self._changed, self._since, self._readied = time.time_ns(), boot_time(), 0
         elif news.event == "ready":
             self._readied = boot_time()
         if news.event:
             self._tree.journal.publish(self.name, news.event, self.service.pid, news.reason)
         if news.event == "failed":
-            say.warning(f"{self.name}: {news.reason}")
+            self._say(news.reason)
         self.protocol.tell(news.letters)
         self._tree.changed(self)
 
+    def _say(self, reason: str) -> None:
+        """Say why it failed where people look: in its own log, or in the tree's when it has none."""
+        line = f"{say.program}: warning: {self.name}: {reason}\n".encode(errors="replace")
+        if self.stdio.stdout is None or not self.stdio.stdout.say(line):
+            say.warning(f"{self.name}: {reason}")
+
     def _run(self) -> Event:
         """Start ./run."""
-        start = self.directory.start()
-        if start.notification_fd and start.notification_fd == start.lock_fd:
-            return NotSpawned("notification-fd and lock-fd are the same", NEVER)
-        given: list[tuple[int, int]] = []
+        names, self._names = self._names, None  # the first start comes right after the first look
+        start = self.directory.start(names)
+        stdio = self.stdio.descriptors()
+        self._spawning = boot_time()
         try:
-            descriptors = self.stdio.descriptors()
-            if start.notification_fd:
-                self._notification, theirs = os.pipe2(os.O_CLOEXEC)
-                os.set_blocking(self._notification, False)
-                given.append((theirs, start.notification_fd))
-            pid = self._spawn("./run", [self.name], descriptors + given)
-        except OSError as error:
-            self._close_notification()
-            return self._refused(error)
-        finally:
-            for ours, _ in given:
-                os.close(ours)
-        if self._notification >= 0:
-            self._tree.loop.watch(self._notification, self._heard)
-        return Spawned(pid)
-
-    def _refused(self, error: OSError) -> NotSpawned:
-        retry = RETRY_BUSY if error.errno == errno.ETXTBSY else RETRY
-        return NotSpawned(diagnosis.why(error, "./run", self.directory.fd), retry)
+            started = starting.run(self.directory, self.protocol, start, stdio, self.environment)
+        except starting.Refused as refused:
+            return NotSpawned(str(refused), refused.retry)
+        self.own(started.pid, self)
+        self._listen(started.notification)
+        return Spawned(started.pid)
 
     def _finish(self, status: int, pid: int, *, quiet: bool) -> Event:
-        signum = status & 0x7F
-        code = 256 if signum else status >> 8
-        descriptors = self._tree.null_stdio() if quiet else self.stdio.descriptors()
-        try:
-            return Spawned(
-                self._spawn("./finish", [str(code), str(signum), self.name, str(pid)], descriptors)
-            )
-        except OSError as error:
-            if error.errno != errno.ENOENT:
-                say.warning(f"{self.name}: {diagnosis.why(error, './finish', self.directory.fd)}")
+        stdio = self._tree.null_stdio() if quiet else self.stdio.descriptors()
+        runit = self._tree.runit
+        child = starting.finish(self.directory, status, pid, stdio, self.environment, runit=runit)
+        if child is None:
             return NotSpawned("", NEVER)
+        self.own(child, self)
+        return Spawned(child)
 
-    def _spawn(self, path: str, arguments: list[str], descriptors: list[tuple[int, int]]) -> int:
-        environment = self._tree.environment
-        pid = process.spawn(
-            path, [path, *arguments], environment, descriptors=descriptors, directory=self.directory.fd
-        )
-        self._tree.own(pid, self)
-        return pid
+    def _listen(self, notification: int) -> None:
+        """Wait for the newline on the reading end of the notification pipe, if there is one."""
+        if notification >= 0:
+            self._notification = notification
+            self._tree.loop.watch(notification, self._heard)
 
     def _heard(self) -> None:
         """Something came through the notification pipe: a newline is readiness, an end without one is silence."""
@@ -230,13 +252,19 @@ class Unit:
         if b"\n" in data or not data:
             self._close_notification()
         if b"\n" in data:
-            self.feed(Readied(), self._tree.now)
+            self.feed(Readied())
 
     def _close_notification(self) -> None:
         if self._notification >= 0:
             self._tree.loop.forget(self._notification)
             os.close(self._notification)
             self._notification = -1
+
+    def _close_pidfd(self) -> None:
+        if self._pidfd >= 0:
+            self._tree.loop.forget(self._pidfd)
+            os.close(self._pidfd)
+            self._pidfd = -1
 
     def _commanded(self) -> None:
         """One read a turn: a flooded FIFO must not starve the others."""

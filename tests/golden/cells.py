@@ -37,7 +37,7 @@ STATES = {
 EVENTS = [
     Spawned(9),
     NotSpawned("no", 60.0),
-    Adopted(9, ready=True),
+    Adopted(9, ready=True, started=50.0),
     Readied(),
     Died(0),
     Died(9),
@@ -55,7 +55,7 @@ def table() -> str:
     for title, service in STATES.items():
         for event in EVENTS:
             after, effects = step(service, event, NOW, POLICY)  # type: ignore[arg-type]
-            names = service.__match_args__  # type: ignore[attr-defined]
+            names = service.__match_args__
             changes = [f"{n}={getattr(after, n)}" for n in names if getattr(after, n) != getattr(service, n)]
             if changes or effects:
                 done = " ".join(str(effect) for effect in effects)

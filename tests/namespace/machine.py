@@ -127,9 +127,9 @@ class Machine:
     def wait_for(self, event: str, service: str = "", timeout: float = 20.0) -> dict[str, Any]:
         """The first event of that name and service, seen already or still to come."""
         deadline = time.monotonic() + timeout
-        for seen in self.events:
-            if (seen["event"], seen["service"]) == (event, service):
-                return seen
+        for known in self.events:
+            if (known["event"], known["service"]) == (event, service):
+                return known
         while (seen := self.next(deadline - time.monotonic())) is not None:
             if (seen["event"], seen["service"]) == (event, service):
                 return seen

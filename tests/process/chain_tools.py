@@ -39,7 +39,7 @@ def programs() -> Path:
     script.write_text(f"#!{sys.executable} -IS\n{text}")
     script.chmod(0o755)
     for name, module in PROGRAMS.items():
-        if module.startswith("initfs.chain."):
+        if module.startswith(("initfs.chain.", "initfs.notify.")):
             (directory / name).symlink_to("initfs")
     return directory
 

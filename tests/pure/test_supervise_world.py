@@ -7,6 +7,7 @@ cannot be made up. What must hold is checked at every transition; that GONE can 
 from __future__ import annotations
 
 from collections import deque
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
@@ -32,6 +33,9 @@ from initfs.supervise.model import (
     Vanished,
 )
 from initfs.value import replace
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 RUN_PID, FINISH_PID = 100, 200
 POLICIES = {
@@ -93,7 +97,7 @@ def settle(state: State, event: object, now: float, policy: Policy) -> list[Stat
     return outcomes
 
 
-def check_effects(before: Service, event: object, effects: list[object], alive: int) -> None:
+def check_effects(before: Service, event: object, effects: Sequence[object], alive: int) -> None:
     for effect in effects:
         if isinstance(effect, Kill):
             assert alive, f"{event} signals {effect} when nothing lives"
@@ -166,15 +170,22 @@ def test_once_told_to_leave_the_next_settling_is_the_last(name: str) -> None:
 
 def test_gone_stays_gone_whatever_happens() -> None:
     gone = Service(phase=Phase.GONE)
-    happenings = [*events(gone, 0), Died(0), Readied(), Expired(), Spawned(5), Adopted(5, ready=True)]
+    happenings = [
+        *events(gone, 0),
+        Died(0),
+        Readied(),
+        Expired(),
+        Spawned(5),
+        Adopted(5, ready=True, started=0.5),
+    ]
     assert all(step(gone, event, 1.0, Policy()) == (gone, []) for event in happenings)  # type: ignore[arg-type]
 
 
-def life(*happenings: tuple[float, object], policy: Policy) -> tuple[Service, list[object]]:
+def life(*happenings: tuple[float, object], policy: Policy) -> tuple[Service, Sequence[object]]:
     """The service after these happenings at these times, and what was done about the last of them."""
-    service, effects = Service(), []
+    service, effects = Service(), cast("Sequence[object]", [])
     for now, event in happenings:
-        service, effects = step(service, event, now, policy)  # type: ignore[arg-type, assignment]
+        service, effects = step(service, event, now, policy)  # type: ignore[arg-type]
     return service, effects
 
 
