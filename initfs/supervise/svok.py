@@ -1,4 +1,7 @@
-"""svok: is this directory supervised? 0 yes, 1 no, silently; 100 for wrong usage, 111 for trouble."""
+"""svok: is this directory supervised? 0 yes, 1 no, silently; 100 for wrong usage, 111 for trouble.
+
+The daemontools form names a service in $SVDIR, and has 100 for "no", as there (`spec/supervision.md` 1.9).
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,10 @@ USAGE = "svok servicedir"
 def main(argv: list[str]) -> int:
     if len(argv) != 2:
         raise say.usage(USAGE)
+    directory = client.locate(argv[1])
     try:
-        return say.OK if client.supervised(client.locate(argv[1])) else say.NO
+        if client.supervised(directory):
+            return say.OK
+        return say.NO if directory == argv[1] else say.USAGE
     except OSError as error:
         raise say.unable(f"look at {argv[1]}", error) from error
