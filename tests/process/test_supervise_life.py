@@ -503,9 +503,6 @@ def test_a_noexec_mount_is_named(tmp_path: Path) -> None:
         assert "mounted noexec" in tree.wait_for("failed", "a")["reason"]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the reason of a failed start is in the tree's log only, not in the status"
-)
 def test_the_status_tells_why_it_could_not_be_started(tree: Tree) -> None:
     service = tree.add("a", None)
     (service / "run").write_text("#!/nowhere/sh\n")
@@ -516,9 +513,6 @@ def test_the_status_tells_why_it_could_not_be_started(tree: Tree) -> None:
     assert "/nowhere/sh" in tree.ours("svstat", "a").stdout
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the reason of a failed start goes to the tree's log, not to the service's"
-)
 def test_the_log_of_the_service_tells_why_it_could_not_be_started(tree: Tree) -> None:
     service = tree.add("a", None)
     (service / "run").write_text("#!/nowhere/sh\n")

@@ -1,0 +1,330 @@
+"""runit's and busybox's clients against our tree, and ours against a real runsv (Debian packages runit, busybox)."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+
+import pytest
+
+from tests.process.tree import LISTENER, SLEEP, Tree, alive, make_service, wait_exists
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    Done = subprocess.CompletedProcess[str]
+
+SV = {"runit": ["sv"], "busybox": ["busybox", "sv"]}
+
+
+def need(*programs: str) -> None:
+    for program in programs:
+        if shutil.which(program) is None:
+            pytest.skip(f"{program} is not installed (Debian package runit, busybox)")
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Iterator[Tree]:
+    with Tree(tmp_path) as tree:
+        yield tree
+
+
+class Sv:
+    """One of the two programs called sv."""
+
+    def __init__(self, tree: Tree, suite: str) -> None:
+        need(SV[suite][0])
+        self.tree = tree
+        if suite == "busybox" and "sv" not in tree.client("busybox", "--list").stdout.split():
+            pytest.skip("this busybox has no sv")
+        self.suite = suite
+
+    def __call__(self, *arguments: str, **environment: str) -> Done:
+        env = {**self.tree.environment, "SVDIR": str(self.tree.scandir), **environment}
+        return self.tree.client(*SV[self.suite], *arguments, env=env)
+
+
+@pytest.fixture(params=SV)
+def sv(request: pytest.FixtureRequest, tree: Tree) -> Sv:
+    return Sv(tree, request.param)
+
+
+def test_status_up_down_and_once(sv: Sv, tree: Tree) -> None:
+    # RUN-082
+    tree.add("a")
+    tree.add("a/log", "exec cat >/dev/null")
+    tree.start()
+    tree.wait_for("up", "a")
+    tree.wait_for("up", "a/log")
+    tree.settle()
+    pid, log = tree.status("a").pid, tree.status("a/log").pid
+    found = sv("status", "a")
+    assert re.fullmatch(rf"run: a: \(pid {pid}\) \ds; run: log: \(pid {log}\) \ds\n", found.stdout)
+    assert sv("down", "a").returncode == 0
+    tree.wait_for("finished", "a")
+    tree.settle()
+    found = sv("status", "a")
+    assert found.returncode == 0
+    assert re.match(r"down: a: \ds, normally up; run: log: ", found.stdout)
+    assert sv("once", "a").returncode == 0
+    pid = tree.wait_for("up", "a")["pid"]
+    tree.settle()
+    assert re.match(rf"run: a: \(pid {pid}\) \ds, want down; ", sv("status", "a").stdout)
+    assert sv("up", "a").returncode == 0
+    tree.settle()
+    assert tree.status("a").wanted
+    assert alive(pid)
+    assert sv("exit", "a").returncode == 0
+    tree.settle()
+
+
+def test_pause_and_continue_are_seen(sv: Sv, tree: Tree) -> None:
+    # RUN-082
+    tree.add("a")
+    tree.start()
+    tree.wait_for("up", "a")
+    tree.settle()
+    assert sv("-w3", "pause", "a").returncode == 0
+    assert ", paused" in sv("status", "a").stdout
+    assert sv("-w3", "cont", "a").returncode == 0
+    assert ", paused" not in sv("status", "a").stdout
+
+
+def test_every_signal_arrives(sv: Sv, tree: Tree) -> None:
+    # RUN-082
+    tree.add("a", LISTENER)
+    tree.start()
+    assert tree.ear.line() == "up"
+    tree.settle()
+    commands = {
+        "hup": "HUP",
+        "reload": "HUP",
+        "alarm": "ALRM",
+        "interrupt": "INT",
+        "quit": "QUIT",
+        "1": "USR1",
+        "2": "USR2",
+        "cont": "CONT",
+    }
+    for command, name in {**commands, "term": "TERM"}.items():
+        assert sv(command, "a").returncode == 0
+        assert tree.ear.line() == f"SIG{name}", command
+    tree.settle()
+    assert ", got TERM" in sv("status", "a").stdout
+    assert sv("kill", "a").returncode == 0
+    assert tree.wait_for("down", "a")["reason"] == "signal KILL"
+    tree.send("a", "d")
+
+
+def test_start_stop_and_restart_wait_and_report(sv: Sv, tree: Tree) -> None:
+    # RUN-083
+    tree.add("a", down="")
+    tree.start()
+    tree.wait_furnished("a")
+    found = sv("start", "a")
+    pid = tree.wait_for("up", "a")["pid"]
+    assert found.returncode == 0
+    assert re.match(rf"ok: run: a: \(pid {pid}\) \ds, normally down", found.stdout)
+    for command in ("restart", "try-restart"):
+        found = sv(command, "a")
+        assert (found.returncode, found.stdout[:8]) == (0, "ok: run:")
+        assert tree.wait_for("up", "a")["pid"] != pid
+        tree.settle()  # sv believes the file: it must be older than what it is to be asked
+    found = sv("stop", "a")
+    assert (found.returncode, found.stdout[:9]) == (0, "ok: down:")
+    tree.settle()
+    assert tree.status("a").pid == 0
+    assert sv("-v", "up", "a").stdout.startswith("ok: run: a: ")
+    tree.settle()
+    assert sv("-v", "down", "a").stdout.startswith("ok: down: a: ")
+
+
+def test_the_force_commands_kill_what_is_stubborn(sv: Sv, tree: Tree) -> None:
+    # RUN-083
+    tree.add("a", LISTENER)
+    tree.start()
+    assert tree.ear.line() == "up"
+    tree.settle()
+    found = sv("-w1", "stop", "a")
+    assert found.returncode == 1
+    assert found.stdout.startswith("timeout: run: a: ")
+    assert "want down, got TERM" in found.stdout
+    found = sv("-w1", "force-stop", "a")
+    assert (found.returncode, found.stdout.split(":")[0]) == (1, "kill")
+    tree.wait_for("finished", "a")
+    tree.settle()
+    assert tree.status("a").pid == 0
+
+
+def test_check_asks_whether_it_is_as_wanted(sv: Sv, tree: Tree) -> None:
+    # RUN-083 RUN-084
+    service = tree.add("a", check="exit 1")
+    tree.start()
+    tree.wait_for("up", "a")
+    tree.settle()
+    assert sv("-w1", "check", "a").stdout.startswith("timeout: ")
+    make_service(service, check="exit 0")
+    assert sv("-w1", "check", "a").stdout.startswith("ok: run: a: ")
+    assert sv("-w1", "start", "a").returncode == 0
+    assert sv("-w1", "down", "a").returncode == 0
+    tree.wait_for("finished", "a")
+    tree.settle()
+    assert sv("-w1", "check", "a").stdout.startswith("ok: down: a: ")
+
+
+def test_shutdown_ends_supervision(tree: Tree) -> None:
+    # RUN-083
+    sv = Sv(tree, "runit")
+    service = make_service(tree.base / "a")
+    (tree.scandir / "a").symlink_to(service)
+    tree.start()
+    tree.wait_for("up", "a")
+    tree.settle()
+    (tree.scandir / "a").unlink()
+    tree.control("a")
+    tree.settle()
+    # With s6's and daemontools' meaning of `x` the service has to be brought down as well: `sv` sends only `x`.
+    (service / "supervise/control").write_bytes(b"d")
+    assert sv("shutdown", str(service)).returncode == 0
+    tree.wait_for("released", "a")
+    assert sv("status", str(service)).returncode != 0
+
+
+def test_exit_codes_count_the_failures(sv: Sv, tree: Tree) -> None:
+    # RUN-085 (partly)
+    tree.add("a")
+    tree.start()
+    tree.wait_for("up", "a")
+    tree.settle()
+    found = sv("down", "a", "nosuch", "nosuch2")
+    assert found.returncode == 2
+    tree.wait_for("finished", "a")
+    assert sv("status", "nosuch").stdout.startswith("fail: nosuch: ")
+    assert tree.stop() == 0
+    assert sv("status", "a").returncode == 1
+
+
+def test_sv_as_an_init_script(tree: Tree) -> None:
+    # RUN-085 (partly)
+    need("sv")
+    tree.add("a")
+    tree.start()
+    tree.wait_for("up", "a")
+    tree.settle()
+    script = tree.base / "a"
+    script.symlink_to(shutil.which("sv") or "")
+
+    def call(*arguments: str) -> int:
+        return tree.client(script, *arguments).returncode
+
+    assert call("status") == 0
+    assert call("stop") == 0
+    assert call("status") == 3
+    assert call("start") == 0
+    assert call("restart") == 0
+    assert call("nonsense") == 2
+    assert tree.stop() == 0
+    assert call("status") != 0
+
+
+def test_busybox_svc_and_svok(tree: Tree) -> None:
+    # RUN-086
+    need("busybox")
+    applets = tree.client("busybox", "--list").stdout.split()
+    if not {"svc", "svok"} <= set(applets):
+        pytest.skip("this busybox has no svc or svok")
+    tree.add("a")
+    tree.start()
+    tree.wait_for("up", "a")
+    tree.settle()
+
+    def call(*arguments: str) -> int:
+        return tree.client("busybox", *arguments).returncode
+
+    service = str(tree.scandir / "a")  # a bare name is looked up in a directory that was compiled in
+    assert call("svok", service) == 0
+    (tree.base / "plain").mkdir()
+    assert call("svok", str(tree.base / "plain")) == 100
+    assert call("svc", "-d", service) == 0
+    tree.wait_for("finished", "a")
+    assert call("svc", "-u", service) == 0
+    tree.wait_for("up", "a")
+    for letters in ("-t", "-k"):
+        assert call("svc", letters, service) == 0
+        tree.wait_for("down", "a")
+        tree.wait_for("up", "a")
+    assert call("svc", "-dx", service) == 0
+    tree.wait_for("released", "a")
+
+
+# Ours against theirs ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def runsv(tree: Tree) -> Iterator[tuple[Tree, Path]]:
+    need("runsv")
+    service = make_service(tree.base / "theirs", SLEEP)
+    program = subprocess.Popen(["runsv", service], env=tree.environment, stderr=subprocess.PIPE)
+    try:
+        wait_exists(service / "supervise/ok")
+        wait_exists(service / "supervise/status")
+        yield tree, service
+    finally:
+        program.terminate()
+        assert program.stderr is not None
+        program.stderr.close()
+        program.wait(20)
+
+
+def until(tree: Tree, service: Path, fields: str, wanted: str) -> None:
+    deadline = time.monotonic() + 10
+    while (found := tree.ours("svstat", "-o", fields, service).stdout.strip()) != wanted:
+        assert time.monotonic() < deadline, found
+
+
+def test_our_clients_work_on_a_real_runsv(runsv: tuple[Tree, Path]) -> None:
+    # RUN-079 (partly) SUP-063 (partly)
+    tree, service = runsv
+    assert tree.ours("svok", service).returncode == 0
+    until(tree, service, "up,wantedup", "true true")
+    pid = int(tree.ours("svstat", "-p", service).stdout)
+    assert alive(pid)
+    assert re.match(rf"up \(pid {pid} pgid {pid}\) \d+ seconds", tree.ours("svstat", service).stdout)
+    assert tree.ours("svc", "-p", service).returncode == 0
+    until(tree, service, "paused", "true")
+    assert tree.ours("svc", "-c", service).returncode == 0
+    until(tree, service, "paused", "false")
+    assert tree.ours("svc", "-d", service).returncode == 0
+    until(tree, service, "up,wantedup,pid", "false false -1")
+    assert not alive(pid)
+    assert tree.ours("svc", "-o", service).returncode == 0
+    until(tree, service, "up,wantedup", "true false")
+    assert tree.ours("svc", "-dx", service).returncode == 0
+
+
+def test_our_svscan_leaves_a_service_of_runsv_to_it(runsv: tuple[Tree, Path]) -> None:
+    # SUP-032 (partly)
+    tree, service = runsv
+    (tree.scandir / "a").symlink_to(service)
+    tree.start()
+    tree.wait_said("another supervisor does")
+    assert tree.ours("svok", service).returncode == 0
+
+
+def test_a_real_runsv_leaves_a_service_of_ours_to_us(tree: Tree) -> None:
+    # SUP-032 (partly)
+    need("runsv")
+    service = tree.add("a")
+    tree.start()
+    pid = tree.wait_for("up", "a")["pid"]
+    tree.settle()
+    assert tree.client("runsv", service).returncode == 111
+    assert alive(pid)
+    os.kill(pid, signal.SIGKILL)
+    tree.wait_for("up", "a")
