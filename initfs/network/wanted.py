@@ -74,18 +74,17 @@ def is_interface(text: str) -> bool:
 def is_address(text: str) -> bool:
     """Whether TEXT is an IPv4 address in dotted form."""
     parts = text.split(".")
-    return len(parts) == 4 and all(
-        part.isascii() and part.isdigit() and len(part) < 4 and int(part) < 256 for part in parts
-    )
+    return len(parts) == 4 and all(_is_number(part, 255) for part in parts)
 
 
 def is_prefix(text: str) -> bool:
     """Whether TEXT is an IPv4 address with a prefix length."""
     address, _, length = text.partition("/")
+    return is_address(address) and _is_number(length, 32)
+
+
+def _is_number(text: str, most: int) -> bool:
+    """A decimal number as the kernel prints it: `ip` takes 010 for eight, and what is printed otherwise is never reached."""
     return (
-        is_address(address)
-        and length.isascii()
-        and length.isdigit()
-        and len(length) < 3
-        and int(length) <= 32
+        text.isascii() and text.isdigit() and len(text) < 4 and text == str(int(text)) and int(text) <= most
     )

@@ -87,7 +87,7 @@ def _unknown_format(seen: Evidence) -> str:
 def interpreter(head: bytes) -> str:
     """The program that a file's first bytes name to run it: after #!, or an ELF file's PT_INTERP; "" for none."""
     if head.startswith(b"#!"):
-        line = head[2:].partition(b"\n")[0].strip(b" \t")
+        line = head[2:].partition(b"\n")[0].strip(b" \t").replace(b"\t", b" ")
         return line.partition(b" ")[0].decode(errors="replace")  # the kernel does not strip a carriage return
     return _elf_interpreter(head)
 
@@ -116,7 +116,11 @@ def _elf_interpreter(head: bytes) -> str:
             if struct.unpack_from(order + "I", head, at)[0] == PT_INTERP:
                 start = struct.unpack_from(order + ("Q" if wide else "I"), head, at + (8 if wide else 4))[0]
                 return head[start : head.index(b"\0", start)].decode(errors="replace")
-    except (struct.error, ValueError):
+    except (
+        struct.error,
+        ValueError,
+        OverflowError,
+    ):  # offsets that lead out of the file, or out of the world
         return ""
     return ""
 

@@ -440,6 +440,14 @@ def foreign() -> bytes:
     return bytes(head)
 
 
+def damaged() -> bytes:
+    """A program whose table of headers is at the end of the world."""
+    with open("/bin/sleep", "rb") as program:
+        content = bytearray(program.read(4096))
+    content[32:40] = b"\xf0" + b"\xff" * 7
+    return bytes(content)
+
+
 def loaderless() -> bytes:
     """A program whose loader is not there."""
     with open("/bin/sleep", "rb") as program:
@@ -451,6 +459,7 @@ def loaderless() -> bytes:
 EXEC_FAILURES = {
     "wrong-machine": (foreign, 0o755, "it is a program for"),
     "no-loader": (loaderless, 0o755, "its loader"),
+    "damaged": (damaged, 0o755, "unable to run ./run"),
     "not-executable": (lambda: b"#!/bin/sh\n", 0o644, "it is not executable (chmod +x)"),
     "broken-shebang": (lambda: b"#!/nowhere/sh\n", 0o755, "its interpreter '/nowhere/sh' does not exist"),
     "carriage-return": (
