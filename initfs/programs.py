@@ -58,6 +58,8 @@ PROGRAMS: dict[str, str] = {
     "poweroff": "initfs.pid1.request",
     "reboot": "initfs.pid1.request",
     "redirfd": "initfs.chain.redirfd",
+    "runsv": "initfs.supervise.runit.runsv",
+    "runsvdir": "initfs.supervise.runit.runsvdir",
     "setlock": "initfs.chain.setlock",
     "setsid": "initfs.chain.setsid",
     "setuidgid": "initfs.chain.setuidgid",
