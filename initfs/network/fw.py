@@ -11,6 +11,7 @@ from initfs.supervise import client
 
 USAGE = "fw [-n] [-s servicedir] [-a applied] directory..."
 RESOLVER = "/run/resolv.conf"
+PROMOTE = "/proc/sys/net/ipv4/conf/all/promote_secondaries"
 FILE_SIZE = 65536
 
 
@@ -29,6 +30,7 @@ def main(argv: list[str]) -> int:
         for operation in operations:
             print("ip", *operation)
         return say.OK
+    files.tried("keep addresses whose first neighbour goes", _promote)
     failed = [operation for operation in operations if not _ip(operation)]
     _replace(RESOLVER, planning.resolver(list(wanted.values())))
     if failed:
@@ -74,6 +76,15 @@ def actual() -> planning.Actual:
         planning.read_addresses(_output("-o", "-4", "address", "show")),
         planning.read_gateways(_output("-4", "route", "show")),
     )
+
+
+def _promote() -> None:
+    """Without this the kernel removes with the first address of a subnet all its others, and the routes by them."""
+    fd = os.open(PROMOTE, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(fd, b"1\n")
+    finally:
+        os.close(fd)
 
 
 def _ip(operation: list[str]) -> bool:

@@ -47,13 +47,16 @@ def make(path: str, *, gid: int | None, mode: int, force: bool = False, at: int 
     return True
 
 
-def ensure(path: str, at: int | None = None) -> None:
-    """Have a service's event directory: an existing one is left untouched, a link to nothing gets its target made."""
+def ensure(path: str, at: int | None = None) -> bool:
+    """Have a service's event directory; True when it was made now.
+
+    An existing one is left untouched, a link to nothing gets its target made.
+    """
     try:
-        make(path, gid=os.getegid(), mode=RESTRICTED, at=at)
+        return make(path, gid=os.getegid(), mode=RESTRICTED, at=at)
     except FileNotFoundError:  # mkdir(2) says "exists" for a dangling link, stat(2) says it does not
         target = os.readlink(path, dir_fd=at)
-        make(os.path.join(os.path.dirname(path), target), gid=os.getegid(), mode=RESTRICTED, at=at)
+        return make(os.path.join(os.path.dirname(path), target), gid=os.getegid(), mode=RESTRICTED, at=at)
 
 
 def notify(path: str | int, message: bytes, at: int | None = None) -> int:

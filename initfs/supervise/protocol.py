@@ -58,9 +58,11 @@ class Protocol:
         """Make and open the FIFOs: from here on commands can be sent."""
         files.make_fifo("control", 0o600, at=self._fd)
         files.make_fifo("ok", 0o600, at=self._fd)
-        fifodir.ensure("event", at=self._service)
-        fifodir.clean("event", at=self._service)
-        files.write("death_tally", b"", at=self._fd)
+        if fifodir.ensure("event", at=self._service):
+            self._letters = b""  # nobody can have listened before it was there
+        else:
+            fifodir.clean("event", at=self._service)
+        os.close(os.open("death_tally", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644, dir_fd=self._fd))
         self.control = files.hold_fifo("control", at=self._fd)
         self._ok = files.hold_fifo("ok", at=self._fd)
 

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from initfs.supervise.pipes import Stdio
     from initfs.supervise.tree import Owner, Tree
 
-NEWS = (Died, Asked, Expired)  # the events for which the policy matters
+NEWS = (Died, Asked)  # with what happens to a living process, all for which the policy matters
 STATES = {Phase.DOWN: DOWN, Phase.GONE: DOWN, Phase.UP: RUN, Phase.FINISH: FINISH}
 
 
@@ -111,7 +111,7 @@ class Unit:
         now = self._tree.now
         while events:
             event = events.pop(0)
-            if isinstance(event, NEWS):
+            if self.service.pid or isinstance(event, NEWS):
                 self._policy = self.directory.policy()
             self.service, effects = step(self.service, event, now, self._policy)
             for effect in effects:
