@@ -63,7 +63,8 @@ def until(condition: Callable[[], bool]) -> None:
 
 
 def supervised(directory: pathlib.Path) -> bool:
-    return client.supervised(str(directory))
+    """Whether it has a supervisor, and a status of its life."""
+    return client.supervised(str(directory)) and (directory / "supervise/status").exists()
 
 
 def pid(directory: pathlib.Path) -> int:
