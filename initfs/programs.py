@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 PROGRAMS: dict[str, str] = {
+    "alias": "initfs.supervise.runit.alias",
     "applyuidgid": "initfs.chain.applyuidgid",
     "background": "initfs.chain.background",
     "background-watch": "initfs.chain.background_watch",
@@ -59,6 +60,7 @@ PROGRAMS: dict[str, str] = {
     "reboot": "initfs.pid1.request",
     "redirfd": "initfs.chain.redirfd",
     "runsv": "initfs.supervise.runit.runsv",
+    "runsvchdir": "initfs.supervise.runit.runsvchdir",
     "runsvdir": "initfs.supervise.runit.runsvdir",
     "setlock": "initfs.chain.setlock",
     "setsid": "initfs.chain.setsid",
@@ -81,4 +83,5 @@ PROGRAMS: dict[str, str] = {
     "svwait": "initfs.supervise.svwait",
     "umask": "initfs.chain.umask",
     "unexport": "initfs.chain.unexport",
+    "utmpset": "initfs.supervise.runit.utmpset",
 }

@@ -78,8 +78,10 @@ class Init(Svscan):
         if self.scandir.scanned and not self._booting:
             self._booting = True
             self._run_script(STAGE2, "stage2", self._booted)
-        if self._spare < 0 and any(u.name == CATCH_ALL and u.service.ready for u in self.scandir.units):
-            self._spare = os.open(FIFO, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        if self._spare < 0:
+            logger = self.scandir.find(CATCH_ALL)
+            if logger is not None and logger.service.ready:
+                self._spare = os.open(FIFO, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
 
     def _run_script(self, path: str, event: str, done: Callable[[int], None]) -> None:
         """Run a script whose output goes to the catch-all. Its shell waits for the FIFO's reader, we do not."""
@@ -118,7 +120,7 @@ class Init(Svscan):
     def _stage_done(self) -> bool:
         match self.shutdown.stage:
             case Stage.SERVICES:
-                return not self.scandir.units
+                return self.scandir.empty
             case Stage.TERM | Stage.KILL:
                 return not _children()
             case _:

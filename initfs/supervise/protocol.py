@@ -62,7 +62,11 @@ class Protocol:
             self._letters = b""  # nobody can have listened before it was there
         else:
             fifodir.clean("event", at=self._service)
-        os.close(os.open("death_tally", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644, dir_fd=self._fd))
+        os.close(
+            os.open(
+                "death_tally", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644, dir_fd=self._fd
+            )
+        )
         self.control = files.hold_fifo("control", at=self._fd)
         self._ok = files.hold_fifo("ok", at=self._fd)
 

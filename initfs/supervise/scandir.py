@@ -43,7 +43,8 @@ class Limits:
 class Entry:
     """A service of the scan directory, and its logger."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, identity: Identity, name: str) -> None:
+        self.identity = identity
         self.name = name
         self.present = True
         self.unit: Unit | None = None
@@ -60,6 +61,7 @@ class Scandir:
         self._fd = fd
         self._limits = limits
         self._entries: dict[Identity, Entry] = {}
+        self._owners: dict[Unit, Entry] = {}
         self._waiting = watch.Waiting()
         self.scanned = False  # the first scan is done, all that it found is started
         self.due = NEVER
@@ -68,9 +70,13 @@ class Scandir:
             watch.watch(".", fd)
 
     @property
-    def units(self) -> list[Unit]:
-        """Every unit that is still supervised."""
-        return [unit for entry in self._entries.values() for unit in (entry.unit, entry.logger) if unit]
+    def empty(self) -> bool:
+        """Nothing is supervised any more."""
+        return not self._entries
+
+    def find(self, name: str) -> Unit | None:
+        """The unit of the entry NAME."""
+        return next((entry.unit for entry in self._entries.values() if entry.name == name), None)
 
     def clean(self) -> None:
         """Remove links that lead nowhere. Done once, at the start."""
@@ -174,7 +180,7 @@ class Scandir:
         match operation:
             case scan.Add(name):
                 identity = identities[name]
-                self._entries[identity] = Entry(name)
+                self._entries[identity] = Entry(identity, name)
                 self._tree.queue(lambda: self._start(identity))
             case scan.Rename(identity, name):
                 self._rename(self._entries[identity], name)
@@ -203,26 +209,26 @@ class Scandir:
         try:
             self._start_log(entry, self._log_identity(entry))
             stderr = self._limits.console_fd if entry.name == self._limits.catch_all else -1
-            entry.unit = self._supervise(entry.name, Stdio(stdout=entry.pipe, stderr=stderr))
+            entry.unit = self._supervise(entry, entry.name, Stdio(stdout=entry.pipe, stderr=stderr))
         except (OSError, Busy) as error:
             why = say.reason(error) if isinstance(error, OSError) else "another supervisor does"
             self._retry(NO_START, f"unable to supervise {entry.name}: {why}")
-            self._abandon(identity)
+            self._abandon(entry)
 
-    def _abandon(self, identity: Identity) -> None:
-        entry = self._entries[identity]
+    def _abandon(self, entry: Entry) -> None:
         if entry.logger is None:
-            self._forget(identity)
+            self._forget(entry)
         else:
             self._dismiss_logger(entry, kill=False)
 
-    def _supervise(self, name: str, stdio: Stdio) -> Unit:
+    def _supervise(self, entry: Entry, name: str, stdio: Stdio) -> Unit:
         fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._fd)
         try:
             unit = Unit(self._tree, name, fd, stdio)
         except BaseException:
             os.close(fd)
             raise
+        self._owners[unit] = entry
         self._tree.adopt(unit)
         return unit
 
@@ -263,7 +269,7 @@ class Scandir:
             return
         if entry.pipe is None:
             entry.pipe = Pipe(self._left_pipe(entry.name))
-        entry.logger = self._supervise(f"{entry.name}/log", Stdio(stdin=entry.pipe))
+        entry.logger = self._supervise(entry, f"{entry.name}/log", Stdio(stdin=entry.pipe))
 
     def _left_pipe(self, name: str) -> tuple[int, int] | None:
         """The pipe that a killed svscan held between the two, if either of them lives."""
@@ -272,25 +278,23 @@ class Scandir:
 
     # Ends -----------------------------------------------------------------------------------------
 
-    def gone(self, unit: object) -> None:
+    def gone(self, unit: Unit) -> None:
         """A unit has ended: forget it, and let its logger end too."""
-        for identity, entry in list(self._entries.items()):
-            if entry.logger is unit:
-                entry.logger, entry.log = None, None
-            elif entry.unit is unit:
-                entry.unit = None
-                self._dismiss_logger(entry, kill=False)
-            else:
-                continue
-            if entry.present:
-                self.due = min(self.due, now() + COME_BACK)
-            if entry.unit is None and entry.logger is None:
-                self._forget(identity)
+        entry = self._owners.pop(unit)
+        if entry.logger is unit:
+            entry.logger, entry.log = None, None
+        else:
+            entry.unit = None
+            self._dismiss_logger(entry, kill=False)
+        if entry.present:
+            self.due = min(self.due, now() + COME_BACK)
+        if entry.unit is None and entry.logger is None:
+            self._forget(entry)
 
-    def _forget(self, identity: Identity) -> None:
-        pipe = self._entries.pop(identity).pipe
-        if pipe is not None:
-            pipe.close()
+    def _forget(self, entry: Entry) -> None:
+        del self._entries[entry.identity]
+        if entry.pipe is not None:
+            entry.pipe.close()
 
     def prune(self, *, kill_loggers: bool) -> None:
         """End the services whose entries are gone."""
@@ -301,9 +305,9 @@ class Scandir:
     def dismiss_all(self, *, kill_loggers: bool) -> None:
         """End everything, and start nothing more."""
         self._tree.forget_starts()
-        for identity, entry in list(self._entries.items()):
+        for entry in list(self._entries.values()):
             if entry.unit is None and entry.logger is None:
-                self._forget(identity)
+                self._forget(entry)
             else:
                 self._dismiss(entry, kill_loggers)
 

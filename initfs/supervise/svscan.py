@@ -162,7 +162,7 @@ class Svscan:
         if not self._ending:
             self.scandir.scan_if_due()
         self._act()
-        return not (self._aborted or (self._ending and not self.scandir.units))
+        return not (self._aborted or (self._ending and self.scandir.empty))
 
     @property
     def due(self) -> float:

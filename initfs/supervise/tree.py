@@ -113,9 +113,9 @@ class Tree:
             self._reap()
         self._expire()
         self._work()
+        self._let_go()
         if not self._starts:
             self._flush()
-        self._let_go()
 
     def _reap(self) -> None:
         dead = process.reap()
@@ -149,13 +149,16 @@ class Tree:
                 )
 
     def _flush(self) -> None:
-        """Bring the files up to date, then tell: who hears a letter must find its state in the file."""
-        changed, self._changed = self._changed, {}
+        """Bring some units' files up to date, then tell: who hears a letter must find its state in the file.
+
+        What changes again before its turn comes is written once.
+        """
         now = self.now
         for unit in [unit for unit, when in self._later.items() if when <= now]:
             del self._later[unit]
-            changed[unit] = None
-        for unit in changed:
+            self._changed[unit] = None
+        for unit in list(self._changed)[:BATCH]:
+            del self._changed[unit]
             again = self._write(unit)
             if again != NEVER:
                 self._later[unit] = again

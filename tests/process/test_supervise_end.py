@@ -209,7 +209,7 @@ def catch_all(tree: Tree, console: Path) -> None:
     """A tree whose own words go to the FIFO of svscan-log, and whose console is a file."""
     fifo = tree.add("svscan-log", "echo on the console >&2; exec cat <fifo >>../../caught", down="")
     os.mkfifo(fifo / "fifo")
-    tree.add("a", "echo not logged; exec sleep 999")
+    tree.add("a", "echo not logged; echo said >$EAR; exec sleep 999")
     fd = os.open(console, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     tree.options = ["-X", str(fd)]
     tree.start(pass_fds=(fd,), prefix=("sh", "-c", f'exec 4<>{fifo}/fifo "$@" >{fifo}/fifo 2>&1 4>&-', "-"))
@@ -221,7 +221,7 @@ def test_the_catch_all_logger_speaks_to_the_console_and_ends_last(tree: Tree) ->
     console = tree.base / "console"
     catch_all(tree, console)
     tree.script("finish", "echo finish on the console; echo its errors too >&2")
-    tree.wait_for("up", "a")
+    tree.ear.until("said")
     tree.send("svscan-log", "u")
     logger = tree.wait_for("up", "svscan-log")["pid"]
     tree.control("!")  # a complaint of the tree itself
