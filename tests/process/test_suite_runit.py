@@ -6,12 +6,14 @@ import os
 import pathlib
 import select
 import signal
+import struct
 import time
 
 import pytest
 
+from initfs.main import run as main
 from initfs.supervise import client
-from initfs.supervise.runit import proctitle
+from initfs.supervise.runit import proctitle, utmpset
 from tests.process.notify_world import ENVIRONMENT, PATIENCE, end, ours, real, run, start
 from tests.process.small_tree import Tree
 
@@ -194,3 +196,104 @@ def test_runsvdir_wants_a_directory(tmp_path: pathlib.Path) -> None:
     assert run(ours("runsvdir", "a", "log: ........", "c"))[0] == 100
     assert run(ours("runsvdir", "-z", "a"))[0] == 100
     assert run(ours("runsvdir", tmp_path / "nosuch"))[0] == 111
+
+
+def test_runsvdir_follows_the_link_that_runsvchdir_turns(started: Started, tmp_path: pathlib.Path) -> None:
+    # RUN-089 (partly)
+    base = tmp_path / "levels"
+    env = {**ENVIRONMENT, "RUNSVDIR": str(base)}
+    one, multi = Tree(base / "single").add("a", SLEEP), Tree(base / "multi").add("b", SLEEP)
+    assert run(ours("runsvchdir", "single"), env=env)[0] == 0
+    assert os.listdir(base).count("previous") == 0
+    started.begin("runsvdir", base / "current")
+    until(lambda: supervised(one) and pid(one) > 0)
+    victim = pid(one)
+    assert run(ours("runsvchdir", "multi"), env=env) == (0, "", "runsvchdir: info: multi: now current\n")
+    assert (os.readlink(base / "current"), os.readlink(base / "previous")) == ("multi", "single")
+    until(lambda: supervised(multi) and pid(multi) > 0)
+    until(lambda: not alive(victim))
+    for wrong in ("nosuch", ".multi", "", "multi/b/run"):
+        assert run(ours("runsvchdir", wrong), env=env)[0] == 111
+    assert run(ours("runsvchdir", "multi"), env={**env, "RUNSVDIR": str(tmp_path / "nosuch")})[0] == 111
+    assert run(ours("runsvchdir"), env=env)[0] == 100
+    assert os.readlink(base / "current") == "multi"
+
+
+def record(kind: int, line: bytes) -> bytes:
+    """A utmp record of 384 bytes (utmp(5))."""
+    return struct.pack("hxxi32s4s32s256s", kind, 77, line, b"1", b"someone", b"somewhere").ljust(
+        utmpset.SIZE, b"\1"
+    )
+
+
+def test_a_logout_is_recorded(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # RUN-089
+    utmp, wtmp = tmp_path / "utmp", tmp_path / "wtmp"
+    monkeypatch.setattr(utmpset, "UTMP", str(utmp))
+    monkeypatch.setattr(utmpset, "WTMP", str(wtmp))
+    monkeypatch.setattr(utmpset, "WIDE", ())
+    wtmp.touch()
+    first, second, third = record(7, b"tty1"), record(7, b"tty2"), record(6, b"tty3")
+    utmp.write_bytes(first + second + third)
+    assert main(["utmpset", "-w", "tty2"]) == 0
+    written = utmp.read_bytes()
+    assert (written[:384], written[768:]) == (first, third)
+    changed = written[384:768]
+    assert wtmp.read_bytes() == changed
+    kind, number, line, mark, name, host = struct.unpack_from("hxxi32s4s32s256s", changed)
+    assert (kind, number, line.rstrip(b"\0"), mark) == (8, 77, b"tty2", b"1\0\0\0")
+    assert (name, host) == (bytes(32), bytes(256))
+    assert abs(int.from_bytes(changed[340:344], "little") - time.time()) < 60
+    assert main(["utmpset", "tty2"]) == 111  # nobody is there any more
+    assert main(["utmpset", "tty3"]) == 111
+    utmp.unlink()
+    assert main(["utmpset", "tty1"]) == 111
+    for wrong in ([], ["a", "b"], ["-z", "a"]):
+        assert main(["utmpset", *wrong]) == 1
+
+
+def test_old_commands_are_run_by_our_programs(started: Started) -> None:
+    # RUN-247
+    tree = Tree(started.directory)
+    service = tree.add("a", SLEEP)
+    tree.add("a/log", "exec cat")
+    tree.begin()
+    env = {**ENVIRONMENT, "SVDIR": str(tree.directory)}
+
+    def alias(*words: str) -> tuple[int, str, str]:
+        return run(ours("alias", *words), env=env)
+
+    try:
+        before = pid(service)
+        code, out, _ = alias("sv", "restart", "a")
+        assert (code, out.splitlines()[0].startswith(f"{service}: up (pid ")) == (0, True)
+        assert pid(service) not in (0, before)
+        code, _, err = alias("-v", "sv", "-w9", "sto", "a")
+        assert (code, f"svc -wD -T 9000 -d -- {service}" in err, pid(service)) == (0, True, 0)
+        assert alias("sv", "try-restart", "a")[0] == 0
+        assert alias("sv", "check", "a")[0] == 0
+        assert pid(service) == 0
+        assert alias("sv", "start", "a")[0] == 0
+        assert pid(service) > 0
+        code, _, err = alias("sv", "force-restart", "a", "nosuch", "other")
+        assert (code, "nothing is killed" in err) == (2, True)
+        assert alias("svok", "a")[0] == 0
+        assert alias("svstat", "-u", "a")[:2] == (0, "true\n")
+        assert alias("/command/svc", "-d", "a")[0] == 0
+        assert alias("chpst", "-P", "echo", "hi")[:2] == (0, "hi\n")
+        for name in ("runit", "runit-init", "runsvchdir", "readproctitle", "rm"):
+            assert alias(name)[0] == 100
+        for wrong in (
+            (),
+            ("sv",),
+            ("sv", "start"),
+            ("sv", "s", "a"),
+            ("sv", "", "a"),
+            ("-z", "sv"),
+            ("runsvdir",),
+        ):
+            assert alias(*wrong)[0] == 100
+        code, _, err = alias("runsvdir", "-P", str(tree.directory), "log: ......")
+        assert (code, err.count("warning")) == (100, 2)  # another svscan runs there
+    finally:
+        tree.end()
