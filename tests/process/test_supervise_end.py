@@ -207,9 +207,9 @@ def test_a_script_that_cannot_be_run_is_said_and_the_built_in_action_applies(tre
 
 def catch_all(tree: Tree, console: Path) -> None:
     """A tree whose own words go to the FIFO of svscan-log, and whose console is a file."""
-    fifo = tree.add("svscan-log", "echo on the console >&2; exec cat <fifo >>../../caught", down="")
+    fifo = tree.add("svscan-log", "echo on the console >&2; exec <fifo; echo reads >$EAR; exec cat >>../../caught", down="")
     os.mkfifo(fifo / "fifo")
-    tree.add("a", "echo not logged; echo said >$EAR; exec sleep 999")
+    tree.add("a", "echo not logged; echo said >$EAR; exec sleep 999", down="")  # before somebody reads, it would die
     fd = os.open(console, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     tree.options = ["-X", str(fd)]
     tree.start(pass_fds=(fd,), prefix=("sh", "-c", f'exec 4<>{fifo}/fifo "$@" >{fifo}/fifo 2>&1 4>&-', "-"))
@@ -221,9 +221,11 @@ def test_the_catch_all_logger_speaks_to_the_console_and_ends_last(tree: Tree) ->
     console = tree.base / "console"
     catch_all(tree, console)
     tree.script("finish", "echo finish on the console; echo its errors too >&2")
-    tree.ear.until("said")
     tree.send("svscan-log", "u")
     logger = tree.wait_for("up", "svscan-log")["pid"]
+    assert tree.ear.line() == "reads"
+    tree.send("a", "u")
+    assert tree.ear.line() == "said"
     tree.control("!")  # a complaint of the tree itself
     tree.control("t")
     assert tree.wait_end() == 0
