@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
+from collections.abc import Sequence
 
 from invoke.collection import Collection
 from invoke.context import Context
@@ -38,6 +40,20 @@ def test(context: Context, quick: bool = False, k: str = "", jobs: int = 2) -> N
     context.run(" ".join(words), pty=sys.stdout.isatty())
 
 
+@task(
+    iterable=["suite", "command"],
+    help={"suite": "Debian's release; repeatable", "command": "repeatable", "keep": "leave the root there"},
+)
+def fresh(
+    context: Context, suite: Sequence[str] = (), command: Sequence[str] = (), keep: bool = False
+) -> None:
+    """Try the README's commands in a new Debian root: cold, warm without network, in a second checkout. Needs root."""
+    words = [sys.executable, "-m", "tests.fresh.machine", *(["--keep"] if keep else [])]
+    words += [word for name in suite for word in ("--suite", name)]
+    words += [word for text in command for word in ("--command", text)]
+    context.run(shlex.join(words), pty=sys.stdout.isatty())
+
+
 @task
 def lint(context: Context, fix: bool = False) -> None:
     """Check style and types; --fix mends what can be mended."""
@@ -54,7 +70,7 @@ def table(context: Context) -> None:
     context.run(f"{sys.executable} -m tests.features --write")
 
 
-namespace = Collection(test, lint, table)
+namespace = Collection(test, fresh, lint, table)
 for verb in (*Collection.from_module(board).tasks.values(), *qemu.collection.tasks.values()):
     namespace.add_task(verb)
 namespace.add_collection(bench.collection)

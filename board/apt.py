@@ -74,8 +74,6 @@ def create(root: Root) -> None:
 
 def update(root: Root) -> None:
     """Fetch the signed indexes. Raises Failure: no network, a bad signature, no disk space."""
-    if not sources.KEYRING.is_file():
-        host.need(["debian-archive-keyring"])
     what = f"fetch Debian's package index ({root.suite}, {root.architecture})"
     with host.failing(what):
         create(root)

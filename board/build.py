@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from board.tree import Tree
 
 OUTPUTS = ("vmlinuz", "initramfs.cpio.zst", "manifest.json", "sbom.cdx.json")
-TOOLS = ["zstd", "dpkg-dev"]
+TOOLS = ["apt", "debian-archive-keyring", "dpkg-dev", "zstd"]  # beside what busybox is compiled with
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,13 +118,19 @@ def build(
 
 def prepare(board: Board, profile: Profile, sources: Sources, report: Report, *, refresh: bool) -> Plan:
     """Resolve the packages, and have busybox and the build's Python."""
-    host.need(TOOLS)
+    host.need(needs([board]))
     target = Root(board.suite, architecture(board.architecture).name)
     with report.step(f"packages for {board.name}"):
         files = store.resolve(target, names(board, profile), refresh=refresh)
         python = bytecode.python(board.suite, refresh=refresh)
     box = busybox.build(architecture(board.architecture), report, refresh=refresh)
     return Plan(board=board, profile=profile, sources=sources, files=tuple(files), busybox=box, python=python)
+
+
+def needs(boards: Sequence[Board]) -> list[str]:
+    """Return all Debian packages that this host needs to build the boards' images: asked for at once, not one by one."""
+    compilers = [name for board in boards for name in busybox.packages(architecture(board.architecture))]
+    return sorted({*TOOLS, *compilers})
 
 
 def names(board: Board, profile: Profile) -> list[str]:

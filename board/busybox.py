@@ -101,7 +101,6 @@ def key(architecture: Architecture, files: Sequence[File]) -> str:
 
 def build(architecture: Architecture, report: Report, *, refresh: bool = False) -> Busybox:
     """Return busybox for the architecture, built now unless it is in the cache."""
-    host.need(packages(architecture))
     root = Root(SUITE, "source")
     files = store.resolve_source(root, "busybox", refresh=refresh)
     path = host.cache() / "busybox" / f"{architecture.name}-{key(architecture, files)}"

@@ -7,9 +7,11 @@ every failure reads the same: `inv: fatal: unable to WHAT: REASON`.
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import shutil
 import subprocess
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -120,13 +122,35 @@ def need(packages: Sequence[str]) -> None:
     command = ["apt-get", "install", "--yes", "--no-install-recommends", *absent]
     if os.geteuid() != 0:
         raise Failure("go on", f"packages are missing: {' '.join(absent)}", f"run: sudo {' '.join(command)}")
-    what = f"install {' '.join(absent)}"
+    with alone():
+        if absent := missing(packages):  # still, when we had our turn
+            install(absent)
+
+
+def install(packages: Sequence[str]) -> None:
+    """Install the Debian packages, and say so: it may take a minute."""
+    print(f"inv: installing Debian packages: {' '.join(packages)}", file=sys.stderr, flush=True)
+    what = f"install {' '.join(packages)}"
+    # another apt-get, of somebody else, is waited for
+    command = ["apt-get", "-o", "DPkg::Lock::Timeout=300", "install", "--yes", "--no-install-recommends"]
     quiet = {"DEBIAN_FRONTEND": "noninteractive"}
     try:
-        run(command, what=what, env=quiet)
+        run([*command, *packages], what=what, env=quiet)
     except Failure:  # a fresh machine has no package lists, an old one has stale lists
         run(["apt-get", "update"], what="renew the package lists", env=quiet)
-        run(command, what=what, env=quiet)
+        run([*command, *packages], what=what, env=quiet)
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Hold the lock of those who install: tests run at once, and need the same packages at once."""
+    path = cache() / "lock" / "host"
+    with failing("use the cache"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = path.open("w")
+    with handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
 
 
 def replace(path: Path, data: bytes, mode: int = 0o644) -> None:

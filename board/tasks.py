@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from invoke.tasks import task
 
 from board import host, model, size, verified
-from board.build import Image, build
+from board.build import Image, build, needs
 from board.report import Report, mode
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ def image(
     """Build a board's image into build/BOARD: vmlinuz, initramfs.cpio.zst, manifest.json, sbom.cdx.json."""
     with telling():
         boards = [model.load(name) for name in (model.names() if board == "all" else [board])]
+        host.need(needs(boards))
         with Report(mode(as_json=json)) as report:
             made = [build(one, profile=profile or None, reporter=report, refresh=refresh) for one in boards]
         for one in made:

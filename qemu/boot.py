@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from board import host
+from board import build, host
 from board.verified import Verified, record
 from qemu import machine
 from qemu.errors import EndedError
@@ -19,7 +19,7 @@ from qemu.times import times
 from qemu.vm import Machine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from board.build import Image
     from board.model import Board
@@ -53,9 +53,19 @@ class Outcome:
 
 
 def emulator(board: Board) -> None:
-    """Have the board's emulator on this host. Raises Failure, which says how to get it."""
-    if not shutil.which(board.qemu.emulator):
-        host.need(machine.packages(board.qemu.emulator, release()))
+    """Have what one board needs."""
+    need([board])
+
+
+def need(boards: Sequence[Board]) -> None:
+    """Have on this host all that the boards' images are built with and booted in. Raises Failure: says how to get it."""
+    absent = {board.qemu.emulator for board in boards if not shutil.which(board.qemu.emulator)}
+    emulators = [name for program in absent for name in machine.packages(program, release())]
+    host.need(sorted({*build.needs(boards), *emulators}))
+    for program in sorted(absent):
+        if not shutil.which(program):
+            owner = " ".join(machine.packages(program, release()))
+            raise host.Failure(f"find {program}", "it is not in PATH", f"Debian package {owner} is installed")
 
 
 def release() -> int:

@@ -100,8 +100,7 @@ class Wanted:
             raise Failure("boot", "memory and timeout are positive numbers", usage=True)
 
     def request(self, board: model.Board, report: Report, *, several: bool = False) -> booting.Request:
-        """Have the emulator and the image; return the request for this board."""
-        booting.emulator(board)
+        """Have the image; return the request for this board."""
         return booting.Request(
             board=board,
             image=build.build(board, reporter=report),
@@ -119,6 +118,7 @@ def headless(names: Sequence[str], options: Wanted, *, as_json: bool) -> int:
     boards = [model.load(name) for name in names]
     if len(boards) > 1 and any(each.host for each in options.forwards):
         raise Failure("forward a port", "several boards cannot have the same one of the host", usage=True)
+    booting.need(boards)
     with Report(mode(as_json=as_json)) as report:
         requests = [options.request(board, report, several=len(boards) > 1) for board in boards]
         outcomes = fleet.run(requests, report, as_json=as_json)
@@ -150,6 +150,7 @@ FIELDS = ("board", "status", "seconds", "error")
 def interactive(name: str, options: Wanted, *, as_json: bool) -> int:
     """Boot one board on this terminal."""
     board = model.load(name)
+    booting.need([board])
     with Report(mode(as_json=as_json)) as report:
         request = options.request(board, report)
     print(f"{name}: ctrl-a x ends QEMU, ctrl-a h shows more", file=sys.stderr)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -32,8 +31,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def image_of(board: str) -> Image:
     """The board's image, built now unless it is up to date."""
-    if not shutil.which(model.load(board).qemu.emulator):
-        boot.emulator(model.load(board))
+    boot.need([model.load(board)])
     return build.build(model.load(board))
 
 
