@@ -27,9 +27,9 @@ class _Value(tuple):  # type: ignore[type-arg]
     def __new__(cls, *args: Any, **named: Any) -> _Value:
         given = len(args)
         names = cls.__match_args__
-        if given == len(names) and not named:
-            return tuple.__new__(cls, args)
         required = len(names) - len(cls._defaults)
+        if not named and required <= given <= len(names):  # the usual way, and the fast one
+            return tuple.__new__(cls, args + cls._defaults[given - required :])
         if given > len(names):
             raise TypeError(f"{cls.__name__} takes {len(names)} fields, not {given}")
         rest = [named.pop(name, ...) for name in names[given:]]
