@@ -136,16 +136,21 @@ def environment() -> dict[str, str]:
 
 
 def folders() -> list[str]:
-    """Return the folders that the settings name: they are shown inside, not copied. Those that any Debian has are not."""
+    """Return the folders that the settings name: they are shown inside, not copied. Those that any Debian has are not.
+
+    An index, .../simple (PEP 503), may have the files beside it.
+    """
     texts = [*settings().values(), *(Path(path).read_text() for path in FILES if os.path.isfile(path))]
-    words = {word.removeprefix("file://") for text in texts for word in text.split()}
+    words = {word.removeprefix("file://").removesuffix("/simple") for text in texts for word in text.split()}
     return sorted(word for word in words if os.path.isdir(word) and not word.startswith(("/etc/", "/usr/")))
 
 
 def run(root: Path, step: Step) -> int:
     """Run one command in the root; return its exit status. What it says goes where ours goes."""
     namespaces = ["--mount", "--pid", "--fork", "--kill-child", *([] if step.online else ["--net"])]
-    command = ["setpriv", "--pdeathsig", "KILL", "unshare", *namespaces, "sh", "-c", ENTER, "sh"]
+    # a shell's background job, or one under nohup, ignores signals that a login does not
+    ours = ["env", "--default-signal", "setpriv", "--pdeathsig", "KILL"]
+    command = [*ours, "unshare", *namespaces, "sh", "-c", ENTER, "sh"]
     process = subprocess.Popen(
         [*command, root, step.checkout, step.command, *folders()],
         env=environment(),
