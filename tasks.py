@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Sequence
 
 from invoke.collection import Collection
 from invoke.context import Context
@@ -45,12 +44,15 @@ def test(context: Context, quick: bool = False, k: str = "", jobs: int = 2) -> N
     help={"suite": "Debian's release; repeatable", "command": "repeatable", "keep": "leave the root there"},
 )
 def fresh(
-    context: Context, suite: Sequence[str] = (), command: Sequence[str] = (), keep: bool = False
+    context: Context,
+    suite: list[str] | None = None,
+    command: list[str] | None = None,
+    keep: bool = False,
 ) -> None:
     """Try the README's commands in a new Debian root: cold, warm without network, in a second checkout. Needs root."""
     words = [sys.executable, "-m", "tests.fresh.machine", *(["--keep"] if keep else [])]
-    words += [word for name in suite for word in ("--suite", name)]
-    words += [word for text in command for word in ("--command", text)]
+    words += [word for name in suite or () for word in ("--suite", name)]
+    words += [word for text in command or () for word in ("--command", text)]
     context.run(shlex.join(words), pty=sys.stdout.isatty())
 
 

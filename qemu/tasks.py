@@ -49,10 +49,10 @@ def boot(
     _: Context,
     board: str = model.DEFAULT,
     run: str = "",
-    memory: int = 0,
-    forward: Sequence[str] = (),
+    memory: str = "",
+    forward: list[str] | None = None,  # invoke would make a tuple of letters if it were ()
     kernel: str = "",
-    timeout: int = 300,
+    timeout: str = "300",
     events: str = "",
     json: bool = False,
 ) -> None:
@@ -71,10 +71,24 @@ def boot(
             )
             raise Failure("boot interactively", why, "--run 'COMMAND' boots without one", usage=True)
         names = model.names() if board == "all" else [board]
-        options = Wanted(run, memory, tuple(forward), kernel, float(timeout), events)
+        options = Wanted(
+            run,
+            number("memory", memory or "0"),
+            tuple(forward or ()),
+            kernel,
+            number("timeout", timeout),
+            events,
+        )
         status = headless(names, options, as_json=json) if run else interactive(board, options, as_json=json)
     if status:
         raise Exit(code=status)
+
+
+def number(option: str, text: str) -> int:
+    """Return an option's number; invoke would answer a wrong one with a traceback."""
+    if not text.isdecimal():
+        raise Failure(f"understand --{option}", f"not a whole number: {text!r}", usage=True)
+    return int(text)
 
 
 class Wanted:
