@@ -43,8 +43,6 @@ def make_fifo(path: str, mode: int, *, at: int | None = None) -> None:
     except FileExistsError:
         if os.stat(path, dir_fd=at).st_mode & 0o170000 != 0o010000:
             raise
-    else:
-        os.chmod(path, mode, dir_fd=at)  # whatever the umask is
 
 
 def hold_fifo(path: str, *, at: int | None = None) -> int:

@@ -13,7 +13,7 @@ from initfs import say, signals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 # Python ignores these two, and an ignored signal is inherited through exec.
 RESTORED = (signals.PIPE, signals.XFSZ)
@@ -92,24 +92,19 @@ def ourselves(module: str) -> list[str]:
     return [sys.executable, "-I", "-S", "-c", code]
 
 
-def reap() -> list[tuple[int, int]]:
+def reap() -> Iterator[tuple[int, int]]:
     """(pid, wait status) of every child that has ended, ours or an orphan that the kernel gave us; never blocks.
 
-    One SIGCHLD may stand for many deaths, so all are fetched; at most 512 a turn, so that a dying crowd starves nobody.
+    One SIGCHLD may stand for many deaths, so all are fetched, each only when the one before has been dealt with.
     """
-    found: list[tuple[int, int]] = []
-    while len(found) < REAPED_AT_ONCE:
+    while True:
         try:
             pid, status = os.waitpid(-1, os.WNOHANG)
         except ChildProcessError:
-            break
+            return
         if not pid:
-            break
-        found.append((pid, status))
-    return found
-
-
-REAPED_AT_ONCE = 512
+            return
+        yield pid, status
 
 
 def kill(pid: int, signum: int) -> None:

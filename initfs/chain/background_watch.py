@@ -115,8 +115,7 @@ class Watch:
 
     def _signalled(self, signum: int) -> None:
         if signum == signals.CHLD:
-            while ended := process.reap():
-                self.ends.update(ended)
+            self.ends.update(process.reap())
             if self.watching:  # orphans without number may come and go
                 self.ends = {pid: status for pid, status in self.ends.items() if pid == self.pid}
         else:

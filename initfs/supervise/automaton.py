@@ -25,6 +25,7 @@ Sources: `spec/supervision.md` 1.4; the letters are those of s6-supervise, runsv
 from __future__ import annotations
 
 from initfs import signals
+from initfs.supervise.control import SIGNALS
 from initfs.supervise.model import (
     NEVER,
     Adopted,
@@ -58,18 +59,6 @@ KILL_AGAIN = 5.0  # seconds between two SIGKILLs to what should be dead
 PERMANENT = 125 << 8  # the wait status of a finish that says: do not start it again
 CHANGED = Publish("", "")  # only the status file changed
 
-SIGNALS = {
-    "a": signals.ALRM,
-    "b": signals.ABRT,
-    "q": signals.QUIT,
-    "h": signals.HUP,
-    "k": signals.KILL,
-    "t": signals.TERM,
-    "i": signals.INT,
-    "1": signals.USR1,
-    "2": signals.USR2,
-    "y": signals.WINCH,
-}
 MARKS = {"U": False, "D": True, "Q": True}
 
 

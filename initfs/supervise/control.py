@@ -2,7 +2,23 @@
 
 from __future__ import annotations
 
+from initfs import signals
+
 LETTERS = "abqhkti12ypcPCKrluUdDoOQx"
+
+# The letters that just send a signal to `run`.
+SIGNALS = {
+    "a": signals.ALRM,
+    "b": signals.ABRT,
+    "q": signals.QUIT,
+    "h": signals.HUP,
+    "k": signals.KILL,
+    "t": signals.TERM,
+    "i": signals.INT,
+    "1": signals.USR1,
+    "2": signals.USR2,
+    "y": signals.WINCH,
+}
 
 
 def letters(data: bytes, *, runit: bool) -> str:

@@ -32,36 +32,63 @@ class Start:
     new_pid_namespace: bool = False
 
 
+DEFAULT, PLAIN = Policy(), Start()
+# The files that make a directory's policy, or start, another than these.
+POLICY = frozenset(
+    (
+        "finish",
+        "notification-fd",
+        "down-signal",
+        "reload-signal",
+        "timeout-kill",
+        "flag-timeout-killpg",
+        "timeout-finish",
+        "restart-delay-max",
+    )
+)
+START = frozenset(("notification-fd", "lock-fd", "flag-newpidns"))
+
+
 class Directory:
     """One service directory by descriptor, so that renaming it changes nothing."""
 
-    def __init__(self, fd: int, name: str) -> None:
+    __slots__ = ("_listed", "_names", "_said", "_turns", "fd", "name")
+
+    def __init__(self, fd: int, name: str, turns: Callable[[], int]) -> None:
+        """TURNS counts the turns of the loop."""
         self.fd = fd
         self.name = name
-        self._said: set[str] = set()
+        self._turns = turns
+        self._listed = -1
+        self._names: frozenset[str] = frozenset()
+        self._said: frozenset[str] = frozenset()
 
     def policy(self) -> Policy:
         """What the automaton wants to know, now."""
         names = self.names()
+        if names.isdisjoint(POLICY):
+            return DEFAULT
         knob = self._knob
         return Policy(
-            finish="finish" in names,
-            notifies="notification-fd" in names,
-            down_signal=knob(names, "down-signal", signals.number, signals.TERM),
-            reload_signal=knob(names, "reload-signal", signals.number, signals.HUP),
-            timeout_kill=knob(names, "timeout-kill", milliseconds, NEVER),
-            kill_group="flag-timeout-killpg" in names,
-            timeout_finish=knob(names, "timeout-finish", milliseconds, 5.0),
-            restart_delay_max=knob(names, "restart-delay-max", number, 0) / 1000,
+            "finish" in names,
+            "notification-fd" in names,
+            knob(names, "down-signal", signals.number, signals.TERM),
+            knob(names, "reload-signal", signals.number, signals.HUP),
+            knob(names, "timeout-kill", milliseconds, NEVER),
+            "flag-timeout-killpg" in names,
+            knob(names, "timeout-finish", milliseconds, 5.0),
+            knob(names, "restart-delay-max", number, 0) / 1000,
         )
 
-    def start(self, names: frozenset[str] | None = None) -> Start:
-        """What a start wants to know, now; NAMES if the directory was listed just now."""
-        names = self.names() if names is None else names
+    def start(self) -> Start:
+        """What a start wants to know, now."""
+        names = self.names()
+        if names.isdisjoint(START):
+            return PLAIN
         return Start(
-            notification_fd=self._knob(names, "notification-fd", positive, 0),
-            lock_fd=self._knob(names, "lock-fd", positive, 0),
-            new_pid_namespace="flag-newpidns" in names,
+            self._knob(names, "notification-fd", positive, 0),
+            self._knob(names, "lock-fd", positive, 0),
+            "flag-newpidns" in names,
         )
 
     def tally(self) -> int:
@@ -69,16 +96,20 @@ class Directory:
         return min(self._knob(self.names(), "max-death-tally", number, TALLY), TALLY_MAX)
 
     def names(self) -> frozenset[str]:
-        """The names in the directory; none when it cannot be read, which is said once."""
-        try:
-            return frozenset(os.listdir(self.fd))
-        except OSError as error:
-            self._warn(f"unable to read the service directory: {say.reason(error)}")
-            return frozenset()
+        """The names in the directory, listed once a turn of the loop; none when it cannot be read, which is said once."""
+        turn = self._turns()
+        if turn != self._listed:
+            try:
+                self._names = frozenset(os.listdir(self.fd))
+            except OSError as error:
+                self._warn(f"unable to read the service directory: {say.reason(error)}")
+                self._names = frozenset()
+            self._listed = turn
+        return self._names
 
     def has_control(self) -> bool:
         """Whether there are scripts for command letters, as runsv has them."""
-        return os.access("control", os.X_OK, dir_fd=self.fd)
+        return "control" in self.names()
 
     def mark_down(self, down: bool) -> None:
         """Create or remove ./down; a read-only directory is said, and the command still acts for this time."""
@@ -107,7 +138,7 @@ class Directory:
 
     def _warn(self, text: str) -> None:
         if text not in self._said:
-            self._said.add(text)
+            self._said |= {text}
             say.warning(f"{self.name}: {text}")
 
 

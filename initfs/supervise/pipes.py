@@ -15,6 +15,8 @@ LINE_MAX = 4096  # PIPE_BUF: poll(2) calls a pipe writable when that much fits
 class Pipe:
     """A held pipe between a service and its logger."""
 
+    __slots__ = ("reading", "writing")
+
     def __init__(self, ends: tuple[int, int] | None = None) -> None:
         self.reading, self.writing = ends or os.pipe2(os.O_CLOEXEC)
 
@@ -47,6 +49,8 @@ class Pipe:
 
 class Stdio:
     """What is given to a service as 0, 1 and 2. Descriptors of -1 are not given: the tree's own are inherited."""
+
+    __slots__ = ("stderr", "stdin", "stdout")
 
     def __init__(self, *, stdin: Pipe | None = None, stdout: Pipe | None = None, stderr: int = -1) -> None:
         self.stdin = stdin

@@ -6,7 +6,7 @@ import os
 
 from initfs import files, process, say
 from initfs.loop import NEVER, now
-from initfs.supervise import adoption, scan, watch
+from initfs.supervise import scan, watch
 from initfs.supervise.model import Phase, Returned, Vanished
 from initfs.supervise.pipes import Pipe, Stdio
 from initfs.supervise.protocol import Busy, read_former
@@ -42,6 +42,8 @@ class Limits:
 
 class Entry:
     """A service of the scan directory, and its logger."""
+
+    __slots__ = ("identity", "log", "logger", "name", "pipe", "present", "unit")
 
     def __init__(self, identity: Identity, name: str) -> None:
         self.identity = identity
@@ -274,7 +276,11 @@ class Scandir:
     def _left_pipe(self, name: str) -> tuple[int, int] | None:
         """The pipe that a killed svscan held between the two, if either of them lives."""
         former = [read_former(f"{path}/supervise/status", self._fd) for path in (name, f"{name}/log")]
-        return adoption.pipe_ends(*former) if any(former) else None
+        if not any(former):
+            return None
+        from initfs.supervise import adoption
+
+        return adoption.pipe_ends(*former)
 
     # Ends -----------------------------------------------------------------------------------------
 

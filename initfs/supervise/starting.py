@@ -7,7 +7,6 @@ import fcntl
 import os
 
 from initfs import process, say
-from initfs.supervise import diagnosis
 from initfs.supervise.model import NEVER
 from initfs.value import value
 
@@ -63,7 +62,7 @@ def run(
         if notification >= 0:
             os.close(notification)
         retry = RETRY_BUSY if error.errno == errno.ETXTBSY else RETRY
-        raise Refused(diagnosis.why(error, "./run", directory.fd), retry) from error
+        raise Refused(_why(error, "./run", directory.fd), retry) from error
     finally:
         for ours, _ in given:
             os.close(ours)
@@ -82,8 +81,14 @@ def finish(
         return _spawn(["./finish", *arguments], stdio, directory.fd, environment)
     except OSError as error:
         if error.errno != errno.ENOENT:
-            say.warning(f"{directory.name}: {diagnosis.why(error, './finish', directory.fd)}")
+            say.warning(f"{directory.name}: {_why(error, './finish', directory.fd)}")
         return None
+
+
+def _why(error: OSError, path: str, at: int) -> str:
+    from initfs.supervise import diagnosis  # only when something fails
+
+    return diagnosis.why(error, path, at)
 
 
 def _lock(name: str, protocol: Protocol, fd: int, given: Pairs, argv: list[str]) -> list[str]:

@@ -10,7 +10,7 @@ import os
 
 from initfs import options, say, signals
 from initfs.supervise import client
-from initfs.supervise.automaton import SIGNALS
+from initfs.supervise.control import SIGNALS
 
 USAGE = "svc [-wu|-wU|-wd|-wD|-wr|-wR] [-T ms] [-s signal] [-abqhkti12pcyrlPCKoduDUxOQ] servicedir..."
 COMMANDS = "abqhkti12pcyrlPCKoduDUxOQ"

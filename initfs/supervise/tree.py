@@ -27,7 +27,8 @@ if TYPE_CHECKING:
         def died(self, status: int) -> None: ...
 
 
-BATCH = 50
+BATCH = 50  # units started, or brought up to date on disk, in one turn
+REAPED_AT_ONCE = 512
 AGAIN = 1.0  # seconds until a status file that could not be written is tried again
 
 
@@ -47,13 +48,17 @@ class Tree:
         self._later: dict[Unit, float] = {}  # whose files or letters wait, and until when
         self._gone: list[Unit] = []
         self._starts: list[Callable[[], None]] = []
-        self._unfurnished: list[Unit] = []
         self._deaths = False
+        self._turns = 0
 
     @property
     def now(self) -> float:
         """CLOCK_MONOTONIC, seconds."""
         return time.monotonic()
+
+    def turns(self) -> int:
+        """How often the loop has turned."""
+        return self._turns
 
     # What units and programs call ---------------------------------------------------------------
 
@@ -62,8 +67,8 @@ class Tree:
         self._starts.append(start)
 
     def adopt(self, unit: Unit) -> None:
-        """Begin a new unit; its FIFOs follow when nothing is left to start."""
-        self._unfurnished.append(unit)
+        """Begin a new unit; its files follow when nothing is left to start."""
+        self._changed[unit] = None
         unit.begin()
 
     def own(self, pid: int, owner: Owner) -> None:
@@ -106,7 +111,8 @@ class Tree:
 
     def turn(self, deadline: float = NEVER) -> None:
         """Wait for what happens first, at most until DEADLINE, and do all that it asks for."""
-        busy = self._starts or self._unfurnished or self._deaths or self._changed or self._gone
+        self._turns += 1
+        busy = self._starts or self._deaths or self._changed or self._gone
         nearest = min(min(self._due.values(), default=NEVER), min(self._later.values(), default=NEVER))
         self.loop.turn(0.0 if busy else min(nearest, deadline))
         if self._deaths:
@@ -118,12 +124,15 @@ class Tree:
             self._flush()
 
     def _reap(self) -> None:
-        dead = process.reap()
-        self._deaths = len(dead) == process.REAPED_AT_ONCE
-        for pid, status in dead:
+        """A restart that is due at once does not wait for the next waitpid(2), which walks all children."""
+        self._deaths = False
+        for count, (pid, status) in enumerate(process.reap(), 1):
             owner = self._owners.pop(pid, None)
             if owner is not None:  # else an orphan that the kernel gave us
                 owner.died(status)
+            if count == REAPED_AT_ONCE:  # a dying crowd must not starve the others
+                self._deaths = True
+                return
 
     def _expire(self) -> None:
         if not self._due:
@@ -135,18 +144,6 @@ class Tree:
     def _work(self) -> None:
         for _ in range(min(BATCH, len(self._starts))):
             self._starts.pop(0)()
-        if self._starts:
-            return
-        batch, self._unfurnished = self._unfurnished[:BATCH], self._unfurnished[BATCH:]
-        for unit in batch:
-            if unit.service.phase == Phase.GONE:
-                continue
-            try:
-                unit.furnish()
-            except OSError as error:
-                say.warning(
-                    f"{unit.name}: unable to make its FIFOs: {say.reason(error)}; it can't be controlled"
-                )
 
     def _flush(self) -> None:
         """Bring some units' files up to date, then tell: who hears a letter must find its state in the file.
@@ -166,6 +163,7 @@ class Tree:
     def _write(self, unit: Unit) -> float:
         """Write a unit's files and send its letters; returns when to come again."""
         try:
+            unit.furnish()
             unit.write()
             return unit.protocol.flush(self.now)
         except FileNotFoundError:

@@ -6,9 +6,8 @@ import os
 import time
 
 from initfs import files, process, say, tai
-from initfs.supervise import adoption, control, starting
+from initfs.supervise import control, starting
 from initfs.supervise.automaton import step
-from initfs.supervise.custom import Custom
 from initfs.supervise.directory import Directory
 from initfs.supervise.model import (
     NEVER,
@@ -35,6 +34,7 @@ from initfs.value import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from initfs.supervise.custom import Custom
     from initfs.supervise.model import Effect, Event
     from initfs.supervise.pipes import Stdio
     from initfs.supervise.tree import Owner, Tree
@@ -51,18 +51,36 @@ def boot_time() -> int:
 class Unit:
     """A service of a tree. `service` is its value; what else is here are descriptors and stamps."""
 
+    __slots__ = (
+        "_changed",
+        "_custom",
+        "_deaths",
+        "_notification",
+        "_pidfd",
+        "_policy",
+        "_readied",
+        "_since",
+        "_spawning",
+        "_tree",
+        "directory",
+        "name",
+        "protocol",
+        "service",
+        "stdio",
+    )
+
     def __init__(self, tree: Tree, name: str, fd: int, stdio: Stdio) -> None:
         """Supervise the service directory FD. Busy when somebody else does, OSError when it cannot be used."""
         self.name = name
         self.stdio = stdio
-        self.directory = Directory(fd, name)
+        self.directory = Directory(fd, name, tree.turns)
         self.protocol = Protocol(fd)
-        self._names: frozenset[str] | None = self.directory.names()
-        self.service = Service(wanted="down" not in self._names)
+        self.service = Service(wanted="down" not in self.directory.names())
         self._tree = tree
         self._policy = Policy()
         self._notification = self._pidfd = -1
-        self._custom = Custom(self)
+        self._custom: Custom | None = None
+        self._deaths: list[tuple[bytes, int]] = []
         self._changed = time.time_ns()
         self._since = self._spawning = boot_time()
         self._readied = 0
@@ -71,15 +89,20 @@ class Unit:
         """Start it for the first time, if it is to be up. Its FIFOs come later: see `furnish`."""
         self._publish(Publish("supervised", "s"))
         former = self.protocol.read_former()
-        if former is not None and adoption.lives(former):
-            self._adopt(former)
-            return
+        if former is not None and former.pid:
+            from initfs.supervise import adoption
+
+            if adoption.lives(former):
+                self._adopt(former)
+                return
         self.service = replace(self.service, deadline=0.0 if self.service.wanted else NEVER)
         if self.service.wanted:
             self.feed(Expired())
 
     def _adopt(self, former: Status) -> None:
         """Go on with what a killed supervisor left running. We are not its parent: a pidfd tells of its death, not how."""
+        from initfs.supervise import adoption
+
         self._pidfd = os.pidfd_open(former.pid)
         self._tree.loop.watch(self._pidfd, lambda: self.died(0))
         if not former.ready:
@@ -91,10 +114,10 @@ class Unit:
         self._changed, self._since, self._readied = former.changed, former.since, former.readied
 
     def furnish(self) -> None:
-        """Make and open what clients speak to. The start did not wait for it: nobody can ask before it is there."""
-        self.protocol.open()
-        self._tree.loop.watch(self.protocol.control, self._commanded)
-        self._tree.changed(self)
+        """Make and open what clients speak to, once. The start did not wait for it: nobody can ask before it is there."""
+        if self.protocol.control < 0:
+            self.protocol.open()
+            self._tree.loop.watch(self.protocol.control, self._commanded)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -131,10 +154,17 @@ class Unit:
         self._close_notification()
         self._close_pidfd()
         self.feed(Died(status))
+        if self.service.deadline <= self._tree.now:
+            self.feed(Expired())
+        self._record_deaths()
 
     def ask(self, letters: str) -> None:
         """Act on command letters, in order, each after its script in control/, if there is one."""
-        if self._custom.running or self.directory.has_control():
+        if self._custom is None and self.directory.has_control():
+            from initfs.supervise.custom import Custom
+
+            self._custom = Custom(self)
+        if self._custom is not None:
             self._custom.ask(letters)
         else:
             for letter in letters:
@@ -143,28 +173,27 @@ class Unit:
     def write(self) -> None:
         """Write the status files as things stand now."""
         s = self.service
-        self.protocol.write(
-            Status(
-                state=STATES[s.phase],
-                pid=s.pid,
-                wanted=s.wanted,
-                ready=s.ready,
-                paused=s.paused,
-                termed=s.termed,
-                ran=s.ran,
-                wait_status=s.status,
-                changed=self._changed,
-                since=self._since,
-                readied=self._readied,
-            ),
-            s.failure,
+        status = Status(
+            STATES[s.phase],
+            s.pid,
+            s.wanted,
+            s.ready,
+            s.paused,
+            s.termed,
+            s.ran,
+            s.status,
+            self._changed,
+            self._since,
+            self._readied,
         )
+        self.protocol.write(status, s.failure)
 
     def close(self) -> None:
         """Let go of all descriptors; the lock goes with them."""
         self._close_notification()
         self._close_pidfd()
-        self._tree.loop.forget(self.protocol.control)
+        if self.protocol.control >= 0:
+            self._tree.loop.forget(self.protocol.control)
         self.protocol.close()
         os.close(self.directory.fd)
 
@@ -177,22 +206,23 @@ class Unit:
             case Kill(pid, signum):
                 process.kill(pid, signum)
             case Tally(status):
-                self._tally(status)
+                self._deaths.append((tai.pack(time.time_ns()), status))
             case MarkDown(down):
                 self.directory.mark_down(down)
             case Publish():
                 self._publish(effect)
         return None
 
-    def _tally(self, status: int) -> None:
-        stamp = tai.pack(time.time_ns())
-        keep = self.directory.tally()
-        try:
-            self.protocol.record_death(stamp, status, keep)
-        except FileNotFoundError:
-            return  # the directory was removed while the service ran
-        except OSError as error:
-            say.warning(f"{self.name}: unable to record its death: {say.reason(error)}")
+    def _record_deaths(self) -> None:
+        """Write down deaths, after the restart that they led to."""
+        deaths, self._deaths = self._deaths, []
+        for stamp, status in deaths:
+            try:
+                self.protocol.record_death(stamp, status, self.directory.tally())
+            except FileNotFoundError:
+                return  # the directory was removed while the service ran
+            except OSError as error:
+                say.warning(f"{self.name}: unable to record its death: {say.reason(error)}")
 
     def _publish(self, news: Publish) -> None:
         if news.event == "up":
@@ -216,8 +246,7 @@ class Unit:
 
     def _run(self) -> Event:
         """Start ./run."""
-        names, self._names = self._names, None  # the first start comes right after the first look
-        start = self.directory.start(names)
+        start = self.directory.start()
         stdio = self.stdio.descriptors()
         self._spawning = boot_time()
         try:

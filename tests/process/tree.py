@@ -6,6 +6,7 @@ Whatever a tree started carries a mark in its environment; what still lives when
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
 import fcntl
 import json
@@ -29,9 +30,10 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 PATIENCE = 20.0
 MARK = "INITFS_TEST_TREE"
+PR_SET_CHILD_SUBREAPER = 36
 PIPE_SIZE = 1 << 20
 SLEEP = "exec sleep 999"
-READY_ON_3 = "echo so far >&3; echo >&3; exec sleep 999 3>&-"
+READY_ON_3 = "printf 'so far' >&3; echo >&3; exec sleep 999 3>&-"
 LISTENER = "exec python3 -I -S ../../listen.py"  # blocks all signals and names those that come; it takes a KILL to end it
 LISTEN = """import os, signal, sys
 ear = open(os.environ["EAR"], "w", buffering=1)
@@ -91,18 +93,29 @@ class Ear:
         os.close(self._fd)
 
 
+def adopt_orphans(*, whether: bool) -> None:
+    """Whatever our descendants leave behind becomes our child, prctl(2), so that it can be found."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, int(whether), 0, 0, 0)
+
+
+def children(pid: int) -> list[int]:
+    found: list[int] = []
+    with contextlib.suppress(OSError):
+        for task in os.listdir(f"/proc/{pid}/task"):
+            found += map(int, Path(f"/proc/{pid}/task/{task}/children").read_text().split())
+    return found
+
+
 def marked(mark: str) -> list[int]:
-    """The living processes that carry MARK."""
-    found = []
-    for name in os.listdir("/proc"):
-        if name.isdigit() and int(name) != os.getpid():
-            try:
-                environment = Path(f"/proc/{name}/environ").read_bytes()
-                state = Path(f"/proc/{name}/stat").read_text().rpartition(")")[2].split()[0]
-            except OSError:
-                continue
-            if f"{MARK}={mark}".encode() in environment.split(b"\0") and state not in "ZX":
-                found.append(int(name))
+    """Our living descendants that carry MARK."""
+    found, pending = [], children(os.getpid())
+    while pending:
+        pid = pending.pop()
+        pending += children(pid)
+        with contextlib.suppress(OSError):
+            environment = Path(f"/proc/{pid}/environ").read_bytes()
+            if f"{MARK}={mark}".encode() in environment.split(b"\0") and alive(pid):
+                found.append(pid)
     return found
 
 
@@ -157,6 +170,7 @@ class Tree:
         self.process: subprocess.Popen[bytes] | None = None
         self.events: list[dict[str, Any]] = []
         self.said = ""
+        self._others: set[int] = set()  # children that we had before
         self._cursor: dict[str, int] = {}
         self._socket: socket.socket | None = None
         self._rest = b""
@@ -189,6 +203,8 @@ class Tree:
 
     def start(self, *, pass_fds: tuple[int, ...] = (), prefix: tuple[str, ...] = ()) -> Self:
         """Start it; returns when it hears commands."""
+        self._others = set(children(os.getpid()))
+        adopt_orphans(whether=True)
         reading, writing = os.pipe()
         stderr, said = os.pipe()
         fcntl.fcntl(stderr, fcntl.F_SETPIPE_SZ, PIPE_SIZE)
@@ -352,7 +368,12 @@ class Tree:
 
     def wait_furnished(self, name: str) -> None:
         """Return when a service can be commanded. The last of its files is the status, which comes by rename."""
-        wait_exists(self.scandir / name / "supervise/status")
+        try:
+            wait_exists(self.scandir / name / "supervise/status")
+        except Late as late:
+            self.happened()
+            ended = self.process.poll() if self.process else None
+            raise Late(f"{late}; exit code {ended}; said: {self.said[-2000:]}") from None
 
     # The end -------------------------------------------------------------------------------------
 
@@ -395,9 +416,13 @@ class Tree:
             left = marked(self.mark)
         for pid in left:
             os.kill(pid, signal.SIGKILL)
-        for fd in (self._stderr,):
-            if fd >= 0:
-                os.close(fd)
+        adopt_orphans(whether=False)
+        for pid in set(children(os.getpid())) - self._others:
+            if not alive(pid):  # an orphan's remains
+                with contextlib.suppress(ChildProcessError):
+                    os.waitpid(pid, os.WNOHANG)
+        if self._stderr >= 0:
+            os.close(self._stderr)
         self._stderr = -1
         if self._socket is not None:
             self._socket.close()

@@ -20,6 +20,7 @@ def main(argv: list[str]) -> int:
         raise say.usage(USAGE)
     how = linking.options(given, USAGE)
     service, name = layout.locate(*rest)
+    layout.become_owner(service)
     copy = f"{service}/{layout.COPIES}/{name}"
     if os.path.lexists(copy):
         raise say.Fatal(say.USAGE, f"the instance {copy} exists already")

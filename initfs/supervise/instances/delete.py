@@ -21,6 +21,7 @@ def main(argv: list[str]) -> int:
     copy = f"{service}/{layout.COPIES}/{name}"
     if not os.path.isdir(copy):
         raise say.Fatal(say.USAGE, f"{service} has no instance {name}")
+    layout.become_owner(service)
     if os.path.islink(f"{service}/{layout.LIVE}/{name}"):
         wait = ("X", "") not in given
         linking.unlink(f"{service}/{layout.LIVE}", name, wait=wait, milliseconds=milliseconds)
