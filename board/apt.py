@@ -175,4 +175,6 @@ def fetch(root: Root, files: Sequence[File], folder: Path) -> None:
     try:
         host.run(command, what=what, cwd=folder)
     except Failure as failure:
-        raise Failure(what, failure.reason, "inv image --refresh looks for newer versions") from None
+        gone = "404" in failure.reason or "was not found" in failure.reason
+        hint = "inv image --refresh looks for newer versions" if gone else failure.hint
+        raise Failure(what, failure.reason, hint) from None

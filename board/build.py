@@ -111,7 +111,7 @@ def build(
     with store.lock(f"image-{hashlib.sha256(str(folder).encode()).hexdigest()[:16]}"):
         if current(folder, plan.key()):
             return Image(folder, fresh=False)
-        with reporter.step(f"image of {board.name}"), host.failing("write the image"):
+        with reporter.step(f"image of {board.name}"), host.failing("make the image"):
             produce(plan, folder, reporter)
     return Image(folder)
 
@@ -186,10 +186,11 @@ def write(plan: Plan, trees: Sequence[tuple[File, Path]], folder: Path, report: 
         "sbom.cdx.json": papers.bill(plan.board, list(components.values())),
         "config.json": json.dumps(asdict(plan.board), indent=1).encode(),
     }
-    (folder / "key").unlink(missing_ok=True)  # from here on it is neither the old image nor the new one
-    for name, data in contents.items():
-        host.replace(folder / name, data)
-    host.replace(folder / "key", plan.key().encode())
+    with host.failing(f"write the image into {folder}"):
+        (folder / "key").unlink(missing_ok=True)  # from here on it is neither the old image nor the new one
+        for name, data in contents.items():
+            host.replace(folder / name, data)
+        host.replace(folder / "key", plan.key().encode())
 
 
 def kernel_of(trees: Sequence[tuple[File, Path]]) -> tuple[File, Path]:

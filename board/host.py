@@ -12,6 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,12 +21,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 ROOT = Path(__file__).resolve().parent.parent
+FULL = "No space left"  # on device: in any program's complaint, as our locale for them is C
 
 
 class Failure(Exception):
     """Something a person has to know: what could not be done, why, and (`hint`) what to do about it.
 
-    `usage` tells a mistake in the request (exit status 2) from a failure of the work (exit status 1).
+    `usage` tells a mistake in the request (exit status 100) from a failure of the work (111).
     """
 
     def __init__(self, what: str, reason: str, hint: str = "", *, usage: bool = False) -> None:
@@ -52,10 +54,16 @@ def failing(what: str) -> Iterator[None]:
     try:
         yield
     except OSError as problem:
-        hint = f"the cache is {cache()}: INITFS_CACHE moves it" if problem.errno == errno.ENOSPC else ""
+        hint = room() if problem.errno == errno.ENOSPC else ""
         raise Failure(
             what, f"{problem.strerror or problem}: {problem.filename or ''}".rstrip(": "), hint
         ) from None
+
+
+def room() -> str:
+    """Return the hint for a full disk: which folders need space, as few errors say."""
+    places = f"the cache, {cache()}; temporary files, {tempfile.gettempdir()}"
+    return f"space is needed for {places}; the image. INITFS_CACHE and TMPDIR move the first two"
 
 
 def run(
@@ -78,9 +86,9 @@ def run(
     except FileNotFoundError:
         raise Failure(what, f"there is no program {os.fspath(command[0])}") from None
     if done.returncode != 0:
-        raise Failure(
-            what, complaint(os.fspath(command[0]), done.returncode, done.stderr.decode(errors="replace"))
-        )
+        said = done.stderr.decode(errors="replace")
+        hint = room() if FULL in said else ""
+        raise Failure(what, complaint(os.fspath(command[0]), done.returncode, said), hint)
     return done.stdout
 
 
@@ -89,7 +97,7 @@ def complaint(program: str, status: int, errors: str) -> str:
     lines = [line.strip() for line in errors.splitlines() if line.strip()]
     # a full disk explains all the rest; the first complaint of apt or a compiler is the cause of the others
     marked = [
-        *(line for line in lines if "No space left" in line),
+        *(line for line in lines if FULL in line),
         *(line for line in lines if line.startswith("E:") or "error:" in line),
         *reversed(lines),
     ]

@@ -13,6 +13,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import sys
 import tempfile
 import threading
 from contextlib import contextmanager, suppress
@@ -60,7 +61,11 @@ def lock(name: str) -> Iterator[None]:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = path.open("w")
     with handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("inv: waiting for another build that does the same", file=sys.stderr, flush=True)
+            fcntl.flock(handle, fcntl.LOCK_EX)
         yield
 
 
@@ -79,7 +84,8 @@ def resolved(root: Root, record: str, names: Sequence[str], *, refresh: bool) ->
     """Read the record, or make it."""
     path = host.cache() / "resolved" / f"{record}.json"
     if path.exists() and not refresh:
-        return [apt.File(**fields) for fields in json.loads(path.read_text())]
+        with suppress(ValueError, TypeError):  # a damaged record is none
+            return [apt.File(**fields) for fields in json.loads(path.read_text())]
     with lock(f"apt-{root.suite}-{root.architecture}"):
         apt.update(root)
         files = apt.source(root, names[0]) if root.architecture == "source" else apt.lookup(root, names)
