@@ -47,6 +47,8 @@ POLICY = frozenset(
     )
 )
 START = frozenset(("notification-fd", "lock-fd", "flag-newpidns"))
+KNOBS = POLICY | START | {"down", "control", "max-death-tally"}
+NONE: frozenset[str] = frozenset()
 
 
 class Directory:
@@ -60,8 +62,8 @@ class Directory:
         self.name = name
         self._turns = turns
         self._listed = -1
-        self._names: frozenset[str] = frozenset()
-        self._said: frozenset[str] = frozenset()
+        self._names = NONE
+        self._said = NONE
 
     def policy(self) -> Policy:
         """What the automaton wants to know, now."""
@@ -96,14 +98,14 @@ class Directory:
         return min(self._knob(self.names(), "max-death-tally", number, TALLY), TALLY_MAX)
 
     def names(self) -> frozenset[str]:
-        """The names in the directory, listed once a turn of the loop; none when it cannot be read, which is said once."""
+        """Which knobs there are, looked for once a turn of the loop; none when it cannot be read, which is said once."""
         turn = self._turns()
         if turn != self._listed:
             try:
-                self._names = frozenset(os.listdir(self.fd))
+                self._names = KNOBS.intersection(os.listdir(self.fd)) or NONE
             except OSError as error:
                 self._warn(f"unable to read the service directory: {say.reason(error)}")
-                self._names = frozenset()
+                self._names = NONE
             self._listed = turn
         return self._names
 

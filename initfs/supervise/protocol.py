@@ -35,13 +35,14 @@ class Busy(Exception):
 class Protocol:
     """The supervise/ and event/ directories of one service directory."""
 
-    __slots__ = ("_at", "_fresh", "_letters", "_lock", "_not_before", "_written", "control")
+    __slots__ = ("_at", "_fresh", "_furnished", "_letters", "_lock", "_not_before", "_written", "control")
 
     def __init__(self, directory: int) -> None:
         """Take the lock. Busy when another supervisor has it, OSError when the directory cannot be used."""
         self._at = directory
         self._fresh = _make(directory)
         self.control = -1
+        self._furnished = False
         self._letters = b""
         self._not_before = 0.0
         self._written: tuple[bytes, bytes, str] = (b"", b"", "")
@@ -54,16 +55,22 @@ class Protocol:
             raise Busy from error
 
     def open(self) -> None:
-        """Make and open the FIFOs: from here on commands can be sent."""
+        """Make and open the FIFOs: from here on commands can be sent. The very first may be `run`'s own, to itself."""
         files.make_fifo(CONTROL, 0o600, at=self._at)
         _link(CONTROL, OK, self._at)
+        self.control = files.hold_fifo(CONTROL, at=self._at)
+
+    def furnish(self) -> None:
+        """Make the rest, once: what is told to listeners and remembered of deaths. No start waits for it."""
+        if self._furnished:
+            return
         if fifodir.ensure("event", at=self._at):
             self._letters = b""  # nobody can have listened before it was there
         else:
             fifodir.clean("event", at=self._at)
         truncate = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
         os.close(os.open(TALLY, truncate, 0o644, dir_fd=self._at))
-        self.control = files.hold_fifo(CONTROL, at=self._at)
+        self._furnished = True
 
     def read_former(self) -> Status | None:
         """What the supervisor before us wrote last, if there was one."""

@@ -230,8 +230,12 @@ class Scandir:
         except BaseException:
             os.close(fd)
             raise
+        try:
+            self._tree.adopt(unit)
+        except OSError:
+            unit.close()
+            raise
         self._owners[unit] = entry
-        self._tree.adopt(unit)
         return unit
 
     # Loggers --------------------------------------------------------------------------------------

@@ -67,9 +67,9 @@ class Tree:
         self._starts.append(start)
 
     def adopt(self, unit: Unit) -> None:
-        """Begin a new unit; its files follow when nothing is left to start."""
-        self._changed[unit] = None
+        """Begin a new unit; the files that nobody waits for follow when nothing is left to start."""
         unit.begin()
+        self._changed[unit] = None
 
     def own(self, pid: int, owner: Owner) -> None:
         """The death of the child PID is OWNER's news."""
@@ -163,7 +163,6 @@ class Tree:
     def _write(self, unit: Unit) -> float:
         """Write a unit's files and send its letters; returns when to come again."""
         try:
-            unit.furnish()
             unit.write()
             return unit.protocol.flush(self.now)
         except FileNotFoundError:

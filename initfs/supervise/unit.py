@@ -86,7 +86,9 @@ class Unit:
         self._readied = 0
 
     def begin(self) -> None:
-        """Start it for the first time, if it is to be up. Its FIFOs come later: see `furnish`."""
+        """Hear commands, and start it for the first time, if it is to be up. OSError when its FIFOs can't be made."""
+        self.protocol.open()
+        self._tree.loop.watch(self.protocol.control, self._commanded)
         self._publish(Publish("supervised", "s"))
         former = self.protocol.read_former()
         if former is not None and former.pid:
@@ -112,12 +114,6 @@ class Unit:
         started = self._tree.now - (boot_time() - former.since) / 1_000_000
         self.feed(Adopted(former.pid, former.ready, started))
         self._changed, self._since, self._readied = former.changed, former.since, former.readied
-
-    def furnish(self) -> None:
-        """Make and open what clients speak to, once. The start did not wait for it: nobody can ask before it is there."""
-        if self.protocol.control < 0:
-            self.protocol.open()
-            self._tree.loop.watch(self.protocol.control, self._commanded)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -171,7 +167,8 @@ class Unit:
                 self.feed(Asked(letter))
 
     def write(self) -> None:
-        """Write the status files as things stand now."""
+        """Write the files as things stand now."""
+        self.protocol.furnish()
         s = self.service
         status = Status(
             STATES[s.phase],
