@@ -56,8 +56,8 @@ class Directory:
 
     __slots__ = ("_listed", "_names", "_said", "_turns", "fd", "name")
 
-    def __init__(self, fd: int, name: str, turns: Callable[[], int]) -> None:
-        """TURNS counts the turns of the loop."""
+    def __init__(self, fd: int, name: str, turns: Callable[[], int] | None = None) -> None:
+        """TURNS counts the turns of a loop: within one, the directory is listed once."""
         self.fd = fd
         self.name = name
         self._turns = turns
@@ -99,7 +99,7 @@ class Directory:
 
     def names(self) -> frozenset[str]:
         """Which knobs there are, looked for once a turn of the loop; none when it cannot be read, which is said once."""
-        turn = self._turns()
+        turn = self._turns() if self._turns else self._listed + 1
         if turn != self._listed:
             try:
                 self._names = KNOBS.intersection(os.listdir(self.fd)) or NONE

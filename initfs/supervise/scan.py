@@ -13,17 +13,27 @@ if TYPE_CHECKING:
 
 
 @value
+class Found:
+    """A service directory in the scan directory, and the identity of its log directory."""
+
+    name: str
+    log: Identity | None = None
+
+
+@value
 class Known:
     """A service of the tree."""
 
     name: str
-    present: bool  # its entry was there at the last scan
+    present: bool = True  # its entry was there at the last scan
+    logged: bool = False  # it has a logger
 
 
 @value
 class Add:
     """Supervise the directory NAME."""
 
+    identity: Identity
     name: str
 
 
@@ -60,18 +70,19 @@ if TYPE_CHECKING:
     Operation: TypeAlias = Add | Rename | Drop | Restore | Refuse
 
 
-def plan(known: Mapping[Identity, Known], found: Mapping[Identity, str], most: int) -> list[Operation]:
-    """The operations that make the tree follow what was FOUND, when it may have MOST services."""
+def plan(known: Mapping[Identity, Known], found: Mapping[Identity, Found], most: int) -> list[Operation]:
+    """The operations that make the tree follow what was FOUND, when it may have MOST services, loggers counted."""
     operations: list[Operation] = []
-    room = most - len(known)
-    for identity, name in found.items():
+    room = most - sum(1 + service.logged for service in known.values())
+    for identity, seen in found.items():
         service = known.get(identity)
         if service is None:
-            operations.append(Add(name) if room > 0 else Refuse(name))
-            room -= 1
+            cost = 1 + (seen.log is not None)
+            operations.append(Add(identity, seen.name) if room >= cost else Refuse(seen.name))
+            room -= cost if room >= cost else 0
             continue
-        if service.name != name:
-            operations.append(Rename(identity, name))
+        if service.name != seen.name:
+            operations.append(Rename(identity, seen.name))
         if not service.present:
             operations.append(Restore(identity))
     operations += [

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 
-from initfs import files, process, say
+from initfs import process, say
 from initfs.loop import NEVER, now
-from initfs.supervise import scan, watch
+from initfs.supervise import scan
+from initfs.supervise.listing import Listing
 from initfs.supervise.model import Phase, Returned, Vanished
 from initfs.supervise.pipes import Pipe, Stdio
 from initfs.supervise.protocol import Busy, read_former
@@ -15,13 +16,11 @@ from initfs.value import value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from initfs.supervise.scan import Identity, Operation
+    from initfs.supervise.scan import Found, Identity, Operation
     from initfs.supervise.tree import Tree
 
-DIRECTORY = 0o040000
-KIND = 0o170000
 # Seconds until what failed is tried again (`spec/supervision.md` 1.1).
-UNREADABLE, NO_ENTRY, NO_PIPE, TOO_MANY, OLD_LOGGER, NO_START = 5.0, 4.0, 3.0, 60.0, 10.0, 10.0
+NO_PIPE, TOO_MANY, OLD_LOGGER, NO_START = 3.0, 60.0, 10.0, 10.0
 # Descriptors: of a service with its half of a logger, and of everything else.
 DESCRIPTORS, RESERVED = 8, 64
 COME_BACK = 1.0  # seconds until what was told to exit, but is still there, is supervised again
@@ -64,12 +63,10 @@ class Scandir:
         self._limits = limits
         self._entries: dict[Identity, Entry] = {}
         self._owners: dict[Unit, Entry] = {}
-        self._waiting = watch.Waiting()
         self.scanned = False  # the first scan is done, all that it found is started
         self.due = NEVER
         self.requested = False
-        if limits.watch:
-            watch.watch(".", fd)
+        self.listing = Listing(fd, limits.name_max, self._retry, watched=limits.watch)
 
     @property
     def empty(self) -> bool:
@@ -79,19 +76,6 @@ class Scandir:
     def find(self, name: str) -> Unit | None:
         """The unit of the entry NAME."""
         return next((entry.unit for entry in self._entries.values() if entry.name == name), None)
-
-    def clean(self) -> None:
-        """Remove links that lead nowhere. Done once, at the start."""
-        try:
-            names = os.listdir(self._fd)
-        except OSError:
-            return
-        for name in names:
-            if not name.startswith(".") and not self._exists(name):
-                self._unlink(name)
-
-    def _unlink(self, name: str) -> None:
-        files.tried(f"remove the dangling link {name}", lambda: os.unlink(name, dir_fd=self._fd))
 
     def request(self, *, soon: bool = False) -> None:
         """Have the directory scanned in this turn, or soon: more may be coming."""
@@ -103,74 +87,38 @@ class Scandir:
         if now() < self.due or self._tree.starting:
             return
         self.due = now() + self._limits.rescan if self._limits.rescan else NEVER
-        try:
-            found = self._look()
-        except OSError as error:
-            self._retry(UNREADABLE, f"unable to read the scan directory: {say.reason(error)}")
-            return
-        self.requested = False
-        self._follow(found)
+        known = {
+            entry.name: (entry.identity, scan.Found(entry.name, entry.log))
+            for entry in self._entries.values()
+        }
+        found = self.listing.look(known)
+        if found is not None:
+            self.requested = False
+            self._follow(self.listing.with_run(found, self._entries))
 
     def _retry(self, seconds: float, text: str) -> None:
         say.warning(f"{text}; trying again in {seconds:g} seconds")
         self.due = min(self.due, now() + seconds)
 
-    def _look(self) -> dict[Identity, str]:
-        """What is there: the service directories by identity, links followed."""
-        found: dict[Identity, str] = {}
-        for name in sorted(os.listdir(self._fd)):
-            if not scan.accept(name, self._limits.name_max):
-                if not name.startswith("."):
-                    say.warning(f"{name[:40]}...: the name is too long, not supervised")
-                continue
-            try:
-                seen = os.stat(name, dir_fd=self._fd)
-            except FileNotFoundError:
-                continue
-            if seen.st_mode & KIND == DIRECTORY:
-                found[seen.st_dev, seen.st_ino] = name
-        return self._with_run(found) if self._limits.watch else found
-
-    def _with_run(self, found: dict[Identity, str]) -> dict[Identity, str]:
-        """Without those that have no `run` yet: they are watched, and looked at again when they change."""
-        waiting = {
-            identity
-            for identity, name in found.items()
-            if identity not in self._entries and not self._exists(f"{name}/run")
+    def _follow(self, found: dict[Identity, Found]) -> None:
+        known = {
+            identity: scan.Known(entry.name, entry.present, entry.logger is not None)
+            for identity, entry in self._entries.items()
         }
-        for identity in waiting:
-            try:
-                self._waiting.add(identity, found[identity], self._fd)
-            except OSError as error:
-                self._retry(NO_ENTRY, f"unable to watch {found[identity]}: {say.reason(error)}")
-        self._waiting.keep(waiting)
-        return {identity: name for identity, name in found.items() if identity not in waiting}
-
-    def _exists(self, path: str) -> bool:
-        try:
-            os.stat(path, dir_fd=self._fd)
-        except OSError:
-            return False
-        return True
-
-    def _follow(self, found: dict[Identity, str]) -> None:
-        known = {identity: scan.Known(entry.name, entry.present) for identity, entry in self._entries.items()}
-        loggers = sum(entry.logger is not None for entry in self._entries.values())
-        room = process.raise_descriptor_limit(RESERVED + DESCRIPTORS * (len(found) + loggers)) - RESERVED
-        most = min(self._limits.services_max - loggers, room // DESCRIPTORS)
-        identities = {name: identity for identity, name in found.items()}
+        wanted = sum(1 + (seen.log is not None) for seen in found.values())
+        room = process.raise_descriptor_limit(RESERVED + DESCRIPTORS * wanted) - RESERVED
         refused = []
-        for operation in scan.plan(known, found, most):
+        for operation in scan.plan(known, found, min(self._limits.services_max, room // DESCRIPTORS)):
             if isinstance(operation, scan.Refuse):
                 refused.append(operation.name)
             else:
-                self._apply(operation, identities)
+                self._apply(operation, found)
         if refused:
             self._retry(TOO_MANY, f"too many services: {len(refused)} not supervised, {refused[0]} the first")
-        for identity in found:
+        for identity, seen in found.items():
             entry = self._entries.get(identity)
             if entry is not None and entry.unit is not None:
-                self._follow_log(entry)
+                self._follow_log(entry, seen.log)
         self._tree.queue(self._scanned)
 
     def _scanned(self) -> None:
@@ -178,12 +126,12 @@ class Scandir:
             self.scanned = True
             self._tree.journal.publish("", "tree")
 
-    def _apply(self, operation: Operation, identities: dict[str, Identity]) -> None:
+    def _apply(self, operation: Operation, found: dict[Identity, Found]) -> None:
         match operation:
-            case scan.Add(name):
-                identity = identities[name]
+            case scan.Add(identity, name):
                 self._entries[identity] = Entry(identity, name)
-                self._tree.queue(lambda: self._start(identity))
+                log = found[identity].log
+                self._tree.queue(lambda: self._start(identity, log))
             case scan.Rename(identity, name):
                 self._rename(self._entries[identity], name)
             case scan.Drop(identity):
@@ -205,11 +153,13 @@ class Scandir:
         if entry.logger is not None:
             entry.logger.rename(f"{name}/log")
 
-    def _start(self, identity: Identity) -> None:
+    def _start(self, identity: Identity, log: Identity | None) -> None:
         """Supervise a new entry, its logger first, so that the pipe has a reader."""
         entry = self._entries[identity]
         try:
-            self._start_log(entry, self._log_identity(entry))
+            if log is not None:
+                entry.pipe = Pipe(self._left_pipe(entry.name))
+            self._start_log(entry, log)
             stderr = self._limits.console_fd if entry.name == self._limits.catch_all else -1
             entry.unit = self._supervise(entry, entry.name, Stdio(stdout=entry.pipe, stderr=stderr))
         except (OSError, Busy) as error:
@@ -240,17 +190,11 @@ class Scandir:
 
     # Loggers --------------------------------------------------------------------------------------
 
-    def _log_identity(self, entry: Entry) -> Identity | None:
-        try:
-            seen = os.stat(f"{entry.name}/log", dir_fd=self._fd)
-        except OSError:
-            return None
-        return (seen.st_dev, seen.st_ino) if seen.st_mode & KIND == DIRECTORY else None
-
-    def _follow_log(self, entry: Entry) -> None:
-        """A log directory that came, went, or is another one now."""
-        identity = self._log_identity(entry)
+    def _follow_log(self, entry: Entry, identity: Identity | None) -> None:
+        """A log directory that came, went, returned, or is another one now."""
         if identity == entry.log:
+            if entry.logger is not None and entry.logger.service.vanished:
+                entry.logger.feed(Returned())
             return
         if entry.logger is not None:
             entry.logger.feed(Vanished())
@@ -274,17 +218,17 @@ class Scandir:
         if identity is None:
             return
         if entry.pipe is None:
-            entry.pipe = Pipe(self._left_pipe(entry.name))
+            entry.pipe = Pipe()
         entry.logger = self._supervise(entry, f"{entry.name}/log", Stdio(stdin=entry.pipe))
 
     def _left_pipe(self, name: str) -> tuple[int, int] | None:
-        """The pipe that a killed svscan held between the two, if either of them lives."""
-        former = [read_former(f"{path}/supervise/status", self._fd) for path in (name, f"{name}/log")]
-        if not any(former):
+        """The pipe that a killed svscan held between a service and its logger, if either of them lives."""
+        logger = read_former(f"{name}/log/supervise/status", self._fd)
+        if logger is None:
             return None
         from initfs.supervise import adoption
 
-        return adoption.pipe_ends(*former)
+        return adoption.pipe_ends(read_former(f"{name}/supervise/status", self._fd), logger)
 
     # Ends -----------------------------------------------------------------------------------------
 

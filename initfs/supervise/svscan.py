@@ -138,7 +138,7 @@ class Svscan:
         if self.options.notification_fd >= 0:
             files.tried("announce readiness", lambda: os.write(self.options.notification_fd, b"\n"))
             os.close(self.options.notification_fd)
-        self.scandir.clean()
+        self.scandir.listing.clean()
         self.scandir.request()
 
     def run(self) -> None:

@@ -46,7 +46,7 @@ class Tree:
         self._due: dict[Unit, float] = {}
         self._changed: dict[Unit, None] = {}
         self._later: dict[Unit, float] = {}  # whose files or letters wait, and until when
-        self._gone: list[Unit] = []
+        self._gone: dict[Unit, None] = {}
         self._starts: list[Callable[[], None]] = []
         self._deaths = False
         self._turns = 0
@@ -85,8 +85,8 @@ class Tree:
             self._due.pop(unit, None)
         else:
             self._due[unit] = unit.service.deadline
-        if unit.service.phase == Phase.GONE and unit not in self._gone:
-            self._gone.append(unit)
+        if unit.service.phase == Phase.GONE:
+            self._gone[unit] = None
 
     def null_stdio(self) -> list[tuple[int, int]]:
         """/dev/null as standard input and output."""
@@ -172,10 +172,10 @@ class Tree:
             return self.now + AGAIN
 
     def _let_go(self) -> None:
-        gone, self._gone = self._gone, []
-        for unit in gone:
+        while self._gone:
+            unit = next(iter(self._gone))
             self._write(unit)
-            for noted in (self._due, self._changed, self._later):
-                noted.pop(unit, None)
             unit.close()
             self.on_gone(unit)
+            for noted in (self._gone, self._due, self._changed, self._later):
+                noted.pop(unit, None)

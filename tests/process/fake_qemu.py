@@ -16,7 +16,15 @@ import sys
 
 WORDS = sys.argv[1:]
 MOOD = WORDS[WORDS.index("-append") + 1].split()[-1]
-BOOT = (("stage1", ""), ("python", ""), ("tree", ""), ("up", "getty_x"), ("ready", "getty_x"), ("stage2", ""), ("booted", ""))
+BOOT = (
+    ("stage1", ""),
+    ("python", ""),
+    ("tree", ""),
+    ("up", "getty_x"),
+    ("ready", "getty_x"),
+    ("stage2", ""),
+    ("booted", ""),
+)
 
 
 def connect() -> dict[str, socket.socket]:
@@ -28,7 +36,15 @@ def connect() -> dict[str, socket.socket]:
 
 
 def event(number: int, name: str, service: str) -> bytes:
-    told = {"seq": number, "boot": "b", "time": number / 10, "service": service, "event": name, "pid": 0, "reason": ""}
+    told = {
+        "seq": number,
+        "boot": "b",
+        "time": number / 10,
+        "service": service,
+        "event": name,
+        "pid": 0,
+        "reason": "",
+    }
     return json.dumps(told).encode() + b"\n"
 
 

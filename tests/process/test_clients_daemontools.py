@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import time
 
 import pytest
 
@@ -74,8 +75,9 @@ def test_every_letter_of_svc(tree: Tree) -> None:
         assert tree.ear.line() == f"SIG{name}", letter
     tree.client("svc", "-p", "a")
     tree.settle()
-    with open(f"/proc/{pid}/stat") as file:
-        assert " T " in file.read()
+    deadline = time.monotonic() + 10
+    while " T " not in (stat := open(f"/proc/{pid}/stat").read()):  # noqa: SIM115
+        assert time.monotonic() < deadline, stat
     tree.client("svc", "-c", "a")
     assert tree.ear.line() == "SIGCONT"
     tree.client("svc", "-o", "a")

@@ -34,12 +34,16 @@ class Host:
         self.fd, theirs = pty.openpty()
         tty.setraw(self.fd)
         tty.setraw(theirs)
-        self.process = subprocess.Popen([sys.executable, "-IS", PROGRAM, os.ttyname(theirs)], stderr=subprocess.PIPE)
+        self.process = subprocess.Popen(
+            [sys.executable, "-IS", PROGRAM, os.ttyname(theirs)], stderr=subprocess.PIPE
+        )
         os.set_blocking(self.fd, False)
         self.lines = Lines()
         self.jobs = agent.Jobs()
 
-    def begin(self, *words: str, timeout: float = 0, stdin: bytes = b"", env: dict[str, str] | None = None) -> agent.Job:
+    def begin(
+        self, *words: str, timeout: float = 0, stdin: bytes = b"", env: dict[str, str] | None = None
+    ) -> agent.Job:
         number, job = self.jobs.new()
         for line in agent.request(number, words, timeout, env or {}, stdin):
             self.send(line)
@@ -99,7 +103,10 @@ def test_standard_input_of_any_size_arrives(host: Host) -> None:
 
     result = host.run("sha256sum", stdin=data)
 
-    assert result.stdout == subprocess.run(["sha256sum"], input=data, capture_output=True, check=True).stdout.decode()
+    assert (
+        result.stdout
+        == subprocess.run(["sha256sum"], input=data, capture_output=True, check=True).stdout.decode()
+    )
 
 
 def test_without_standard_input_there_is_an_end_of_file(host: Host) -> None:
@@ -148,13 +155,17 @@ def test_what_a_command_leaves_behind_is_not_waited_for(host: Host) -> None:
 
 
 def test_a_command_has_a_session_a_path_and_the_environment_it_was_given(host: Host) -> None:
-    shown = host.run("sh", "-c", "echo $$ $(ps -o sid= -p $$) $PATH $MORE", env={"MORE": "more"}).stdout.split()
+    shown = host.run(
+        "sh", "-c", "echo $$ $(ps -o sid= -p $$) $PATH $MORE", env={"MORE": "more"}
+    ).stdout.split()
 
     assert shown[0] == shown[1]
     assert shown[2:] == ["/usr/bin:/bin:/usr/sbin:/sbin", "more"]
 
 
-@pytest.mark.parametrize("bad", ["{", "[]", "{}", '{"id": 99, "run": []}', '{"id": 99, "run": 5}', '{"id":[],"kill":1}'])
+@pytest.mark.parametrize(
+    "bad", ["{", "[]", "{}", '{"id": 99, "run": []}', '{"id": 99, "run": 5}', '{"id":[],"kill":1}']
+)
 def test_nonsense_is_answered_and_does_no_harm(host: Host, bad: str) -> None:
     host.send(bad + "\n")
 

@@ -34,7 +34,9 @@ def emulator(tmp_path: Path) -> str:
 def fake(emulator: str, mood: str = "well") -> Machine:
     board = model.load("qemu-arm64")
     return Machine(
-        dataclasses.replace(board, qemu=dataclasses.replace(board.qemu, emulator=emulator)), Image(), append=mood
+        dataclasses.replace(board, qemu=dataclasses.replace(board.qemu, emulator=emulator)),
+        Image(),
+        append=mood,
     )
 
 
@@ -100,7 +102,10 @@ def test_a_panic_that_nobody_waited_for_fails_the_run_at_its_end(emulator: str) 
 
 
 def test_the_death_of_qemu_is_noticed_at_once_and_its_complaint_shown(emulator: str) -> None:
-    with fake(emulator, "die") as vm, pytest.raises(EndedError, match=r"(?s)QEMU has ended.*fake: it is broken"):
+    with (
+        fake(emulator, "die") as vm,
+        pytest.raises(EndedError, match=r"(?s)QEMU has ended.*fake: it is broken"),
+    ):
         vm.wait_for("never", timeout=60)
 
 

@@ -42,9 +42,14 @@ def tree(tmp_path: Path) -> Iterator[Tree]:
         yield tree
 
 
-def process_state(pid: int) -> str:
-    with open(f"/proc/{pid}/stat") as file:
-        return file.read().rpartition(")")[2].split()[0]
+def is_stopped(pid: int, wanted: bool) -> bool:
+    """Whether a process gets into that state: a signal takes its time."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        with open(f"/proc/{pid}/stat") as file:
+            if (file.read().rpartition(")")[2].split()[0] == "T") == wanted:
+                return True
+    return False
 
 
 def test_every_letter_of_svc_that_is_a_signal_arrives_as_that_signal(tree: Tree) -> None:
@@ -69,12 +74,12 @@ def test_pause_and_continue(stop: str, go: str, tree: Tree) -> None:
     tree.settle()
     tree.ours("svc", f"-{stop}", "a")
     tree.settle()
-    assert process_state(pid) == "T"
+    assert is_stopped(pid, wanted=True)
     assert tree.status("a").paused
     assert ", paused" in tree.ours("svstat", "a").stdout
     tree.ours("svc", f"-{go}", "a")
     tree.settle()
-    assert process_state(pid) != "T"
+    assert is_stopped(pid, wanted=False)
     assert not tree.status("a").paused
 
 

@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from tests.process.tree import Tree, alive, wait_dead
+from tests.process.tree import LISTENER, Tree, alive, wait_dead
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -207,9 +207,15 @@ def test_a_script_that_cannot_be_run_is_said_and_the_built_in_action_applies(tre
 
 def catch_all(tree: Tree, console: Path) -> None:
     """A tree whose own words go to the FIFO of svscan-log, and whose console is a file."""
-    fifo = tree.add("svscan-log", "echo on the console >&2; exec <fifo; echo reads >$EAR; exec cat >>../../caught", down="")
+    fifo = tree.add(
+        "svscan-log",
+        "echo on the console >&2; exec <fifo; echo reads >$EAR; exec cat >>../../caught",
+        down="",
+    )
     os.mkfifo(fifo / "fifo")
-    tree.add("a", "echo not logged; echo said >$EAR; exec sleep 999", down="")  # before somebody reads, it would die
+    tree.add(
+        "a", "echo not logged; echo said >$EAR; exec sleep 999", down=""
+    )  # before somebody reads, it would die
     fd = os.open(console, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     tree.options = ["-X", str(fd)]
     tree.start(pass_fds=(fd,), prefix=("sh", "-c", f'exec 4<>{fifo}/fifo "$@" >{fifo}/fifo 2>&1 4>&-', "-"))
@@ -283,3 +289,23 @@ def test_at_the_end_pipes_close_then_all_are_waited_for_then_finish_runs(tree: T
     assert lines.index(next(line for line in lines if f") = {logger}" in line)) < first(
         'execve(".svscan/finish"'
     )
+
+
+def test_a_service_and_its_logger_that_go_together_are_let_go_once(tree: Tree) -> None:
+    tree.add("a", down="")
+    tree.add("a/log", down="")
+    tree.add("slow", LISTENER)
+    tree.start()
+    assert tree.ear.line() == "up"
+    tree.settle()
+    tree.control("t")
+    tree.wait_for("released", "a/log")
+    assert [tree.ear.line(), tree.ear.line()] == ["SIGTERM", "SIGCONT"]
+    tree.send("slow", "k")
+    tree.wait_for("released", "slow")
+    assert tree.process is not None
+    try:
+        assert tree.process.wait(2) == 0
+    finally:
+        tree.process.kill()
+    assert "bug" not in tree.said

@@ -623,6 +623,7 @@ def test_nothing_but_our_children_is_ever_signalled(tree: Tree) -> None:
 
 @pytest.mark.skipif(shutil.which("s6-svc") is None, reason="s6-svc is not installed (Debian package s6)")
 def test_the_first_thing_that_run_does_can_be_a_command_to_itself(tree: Tree) -> None:
+    # RUN-090
     for number in range(50):
         tree.add(f"s{number}", 's6-svc -o . 2>/dev/null; echo "$?" >"$EAR"; exec sleep 999')
     tree.start()

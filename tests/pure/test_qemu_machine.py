@@ -53,7 +53,9 @@ def test_memory_can_be_set_for_one_run() -> None:
 def test_forwards_are_bound_to_the_loopback_address_only() -> None:
     forwards = (machine.Forward(host=8080, guest=80), machine.Forward(host=0, guest=22))
 
-    netdev = after(machine.argv(model.load("qemu-arm64"), dataclasses.replace(OPTIONS, forwards=forwards)), "-netdev")
+    netdev = after(
+        machine.argv(model.load("qemu-arm64"), dataclasses.replace(OPTIONS, forwards=forwards)), "-netdev"
+    )
 
     assert netdev == ["user,id=net0,hostfwd=tcp:127.0.0.1:8080-:80,hostfwd=tcp:127.0.0.1:0-:22"]
 

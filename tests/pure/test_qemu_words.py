@@ -15,7 +15,15 @@ from qemu.image import announcing
 
 def line(seq: int, event: str, service: str = "", boot: str = "b") -> str:
     return json.dumps(
-        {"seq": seq, "boot": boot, "time": seq / 10, "service": service, "event": event, "pid": 0, "reason": ""}
+        {
+            "seq": seq,
+            "boot": boot,
+            "time": seq / 10,
+            "service": service,
+            "event": event,
+            "pid": 0,
+            "reason": "",
+        }
     )
 
 
@@ -41,7 +49,9 @@ def test_what_is_not_an_event_is_not_taken_for_one(text: str) -> None:
 
 
 def test_an_event_that_comes_twice_is_kept_once() -> None:
-    told = history(line(1, "stage1"), line(2, "python"), line(1, "stage1"), line(2, "python"), line(3, "tree"))
+    told = history(
+        line(1, "stage1"), line(2, "python"), line(1, "stage1"), line(2, "python"), line(3, "tree")
+    )
 
     assert [event.event for event in told.events] == ["stage1", "python", "tree"]
 
@@ -61,7 +71,9 @@ def test_a_new_boot_counts_anew() -> None:
         ("dhcp_eth0", "dhcp_eth1", False),
     ],
 )
-def test_a_service_is_meant_by_its_name_or_by_that_of_its_template(name: str, wanted: str, answer: bool) -> None:
+def test_a_service_is_meant_by_its_name_or_by_that_of_its_template(
+    name: str, wanted: str, answer: bool
+) -> None:
     assert concerns(name, wanted) is answer
 
 
@@ -85,7 +97,9 @@ def test_a_service_is_ready_until_it_goes_down() -> None:
     told = history(line(1, "up", "web"), line(2, "ready", "web"))
     assert told.ready("web")
 
-    told = history(line(1, "up", "web"), line(2, "ready", "web"), line(3, "down", "web"), line(4, "up", "web"))
+    told = history(
+        line(1, "up", "web"), line(2, "ready", "web"), line(3, "down", "web"), line(4, "up", "web")
+    )
     assert not told.ready("web")
 
 
@@ -157,7 +171,12 @@ def answer(ident: int, **more: object) -> str:
 def test_answers_find_their_command() -> None:
     jobs = agent.Jobs()
     (one, first), (two, second) = jobs.new(), jobs.new()
-    for each in (answer(two, stdout="dHdv"), answer(one, stdout="b25l"), answer(one, exit=0), answer(two, exit=7)):
+    for each in (
+        answer(two, stdout="dHdv"),
+        answer(one, stdout="b25l"),
+        answer(one, exit=0),
+        answer(two, exit=7),
+    ):
         jobs.heard(each)
 
     assert first.result == agent.Result(0, "one", "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 
 import pytest
@@ -32,7 +33,8 @@ KNOBS = (
 @pytest.fixture
 def directory(tmp_path: Path) -> Iterator[Directory]:
     fd = os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY)
-    yield Directory(fd, "a")
+    turns = itertools.count()  # as if a turn of the loop were between any two questions
+    yield Directory(fd, "a", lambda: next(turns))
     os.close(fd)
 
 

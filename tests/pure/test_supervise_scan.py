@@ -6,67 +6,79 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from initfs.supervise.control import LETTERS, letters
-from initfs.supervise.scan import Add, Drop, Known, Refuse, Rename, Restore, accept, plan
+from initfs.supervise.scan import Add, Drop, Found, Known, Refuse, Rename, Restore, accept, plan
+from initfs.value import replace
 
 identities = some.tuples(some.integers(0, 2), some.integers(0, 9))
 names = some.text("abc", min_size=1, max_size=3)
-knowns = some.dictionaries(identities, some.builds(Known, names, some.booleans()), max_size=8)
-founds = some.dictionaries(identities, names, max_size=8)
+knowns = some.dictionaries(
+    identities, some.builds(Known, names, some.booleans(), some.booleans()), max_size=8
+)
+logs = some.none() | identities
+founds = some.dictionaries(identities, some.builds(Found, names, logs), max_size=8)
 
 
 def apply(
-    known: dict[tuple[int, int], Known], found: dict[tuple[int, int], str], most: int
+    known: dict[tuple[int, int], Known], found: dict[tuple[int, int], Found], most: int
 ) -> dict[tuple[int, int], Known]:
     """The services after a scan."""
     after = dict(known)
-    by_name = {name: identity for identity, name in found.items()}
     for operation in plan(known, found, most):
         match operation:
-            case Add(name):
-                after[by_name[name]] = Known(name, present=True)
+            case Add(identity, name):
+                after[identity] = Known(name, logged=found[identity].log is not None)
             case Rename(identity, name):
-                after[identity] = Known(name, after[identity].present)
+                after[identity] = replace(after[identity], name=name)
             case Restore(identity):
-                after[identity] = Known(after[identity].name, present=True)
+                after[identity] = replace(after[identity], present=True)
             case Drop(identity):
-                after[identity] = Known(after[identity].name, present=False)
+                after[identity] = replace(after[identity], present=False)
             case Refuse():
                 pass
     return after
 
 
-unique = founds.filter(lambda found: len(set(found.values())) == len(found))
+unique = founds.filter(lambda found: len({seen.name for seen in found.values()}) == len(found))
 
 
 @given(knowns, unique)
 def test_after_a_scan_what_is_present_is_what_was_found_and_nothing_is_forgotten(
-    known: dict[tuple[int, int], Known], found: dict[tuple[int, int], str]
+    known: dict[tuple[int, int], Known], found: dict[tuple[int, int], Found]
 ) -> None:
     # SUP-007 (partly) SUP-009 (partly)
     after = apply(known, found, 1000)
-    assert {identity: service.name for identity, service in after.items() if service.present} == found
+    assert {identity: service.name for identity, service in after.items() if service.present} == {
+        identity: seen.name for identity, seen in found.items()
+    }
     assert set(known) <= set(after)
     assert all(after[identity].name == known[identity].name for identity in set(known) - set(found))
 
 
 @given(knowns, unique)
 def test_a_second_scan_changes_nothing(
-    known: dict[tuple[int, int], Known], found: dict[tuple[int, int], str]
+    known: dict[tuple[int, int], Known], found: dict[tuple[int, int], Found]
 ) -> None:
     assert plan(apply(known, found, 1000), found, 1000) == []
 
 
 @given(knowns, unique, some.integers(0, 12))
 def test_what_there_is_no_room_for_is_refused_and_nothing_else(
-    known: dict[tuple[int, int], Known], found: dict[tuple[int, int], str], most: int
+    known: dict[tuple[int, int], Known], found: dict[tuple[int, int], Found], most: int
 ) -> None:
     # SUP-004 (partly)
     operations = plan(known, found, most)
     added = sum(isinstance(operation, Add) for operation in operations)
     refused = sum(isinstance(operation, Refuse) for operation in operations)
-    new = len(set(found) - set(known))
-    assert added == min(new, max(0, most - len(known)))
-    assert added + refused == new
+    new = set(found) - set(known)
+    assert added + refused == len(new)
+    used = sum(1 + service.logged for service in known.values())
+    cost = sum(
+        1 + (found[operation.identity].log is not None)
+        for operation in operations
+        if isinstance(operation, Add)
+    )
+    assert not added or used + cost <= most
+    assert not refused or used + cost + 2 > most, "what is refused would not have fitted"
 
 
 @given(some.text(), some.integers(11, 1019))

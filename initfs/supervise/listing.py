@@ -1,0 +1,114 @@
+"""What is in a scan directory now: its service directories by identity, and the directories of their loggers."""
+
+from __future__ import annotations
+
+import os
+
+from initfs import files, say
+from initfs.supervise import scan, watch
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Container, Mapping
+
+    from initfs.supervise.scan import Found, Identity
+
+DIRECTORY, KIND = 0o040000, 0o170000
+UNREADABLE, NO_ENTRY = 5.0, 4.0  # seconds until what failed is tried again (`spec/supervision.md` 1.1)
+
+
+class Listing:
+    """Looks into the scan directory FD. RETRY is told of trouble: (seconds, what)."""
+
+    def __init__(self, fd: int, name_max: int, retry: Callable[[float, str], None], *, watched: bool) -> None:
+        self._fd = fd
+        self._name_max = name_max
+        self._retry = retry
+        self._waiting = watch.Waiting() if watched else None
+        if watched:
+            watch.watch(".", fd)
+
+    def clean(self) -> None:
+        """Remove the links that lead nowhere. Done once, at the start."""
+        try:
+            names = os.listdir(self._fd)
+        except OSError:
+            return
+        for name in names:
+            if not name.startswith("."):
+                self._clean(name)
+
+    def _clean(self, name: str) -> None:
+        try:
+            os.stat(name, dir_fd=self._fd)
+        except FileNotFoundError:
+            what = f"remove the dangling link {name}"
+            files.tried(what, lambda: os.unlink(name, dir_fd=self._fd))
+        except OSError:
+            return  # it leads somewhere, if not for us
+
+    def look(self, known: Mapping[str, tuple[Identity, Found]]) -> dict[Identity, Found] | None:
+        """What is there; None when it can't be read. KNOWN, by name, is what an entry counts as that can't be looked at now."""
+        try:
+            names = sorted(os.listdir(self._fd))
+        except OSError as error:
+            self._retry(UNREADABLE, f"unable to read the scan directory: {say.reason(error)}")
+            return None
+        found: dict[Identity, Found] = {}
+        for name in names:
+            seen = self._entry(name, known) if self._accept(name) else None
+            if seen is not None:
+                found[seen[0]] = seen[1]
+        return found
+
+    def _accept(self, name: str) -> bool:
+        if scan.accept(name, self._name_max):
+            return True
+        if not name.startswith("."):
+            say.warning(f"{name[:40]}...: the name is too long, not supervised")
+        return False
+
+    def _entry(self, name: str, known: Mapping[str, tuple[Identity, Found]]) -> tuple[Identity, Found] | None:
+        try:
+            identity = self._directory(name)
+            if identity is None:
+                return None
+            return identity, scan.Found(name, self._directory(f"{name}/log"))
+        except OSError as error:
+            self._retry(NO_ENTRY, f"unable to look at {name}: {say.reason(error)}")
+            return known.get(name)
+
+    def _directory(self, path: str) -> Identity | None:
+        """The identity of a directory, links followed; None when there is none."""
+        try:
+            seen = os.stat(path, dir_fd=self._fd)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return (seen.st_dev, seen.st_ino) if seen.st_mode & KIND == DIRECTORY else None
+
+    def with_run(
+        self, found: dict[Identity, Found], supervised: Container[Identity]
+    ) -> dict[Identity, Found]:
+        """Without those that have no `run` yet, if the directory is watched: they are looked at again when they change."""
+        if self._waiting is None:
+            return found
+        waiting = {
+            identity
+            for identity, seen in found.items()
+            if identity not in supervised and not self._has_run(seen.name)
+        }
+        for identity in waiting:
+            name = found[identity].name
+            try:
+                self._waiting.add(identity, name, self._fd)
+            except OSError as error:
+                self._retry(NO_ENTRY, f"unable to watch {name}: {say.reason(error)}")
+        self._waiting.keep(waiting)
+        return {identity: seen for identity, seen in found.items() if identity not in waiting}
+
+    def _has_run(self, name: str) -> bool:
+        try:
+            os.stat(f"{name}/run", dir_fd=self._fd, follow_symlinks=False)
+        except OSError:
+            return False
+        return True
