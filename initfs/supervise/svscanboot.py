@@ -118,7 +118,10 @@ def write_logger(scandir: str, logdir: str, given: dict[str, str]) -> None:
 def open_console(path: str | None, number: int) -> int:
     """The console, or else what is standard error now, as descriptor NUMBER, which no service gets."""
     fd = 2 if path is None else os.open(path, os.O_WRONLY | os.O_APPEND | os.O_NOCTTY | os.O_CLOEXEC)
-    os.dup2(fd, number, inheritable=False)
+    if fd != number:  # dup3(2) refuses the same
+        os.dup2(fd, number, inheritable=False)
+        if path is not None:
+            os.close(fd)
     return number
 
 

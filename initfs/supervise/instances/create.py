@@ -6,6 +6,7 @@ Source: `spec/supervision.md` 1.10. The copy is made under a name with a dot and
 from __future__ import annotations
 
 import os
+import shutil  # here, before the user is another one
 
 from initfs import files, options, say
 from initfs.supervise import linking
@@ -48,8 +49,6 @@ def replicate(source: str, target: str) -> None:
 
 def copy_tree(source: str, target: str) -> None:
     """Copy what is SOURCE. A FIFO is made anew: nobody may be waited for to write into it."""
-    import shutil
-
     seen = os.lstat(source)
     kind = seen.st_mode & 0o170000
     if kind == 0o120000:
@@ -70,7 +69,5 @@ def copy_tree(source: str, target: str) -> None:
 
 def remove(path: str) -> None:
     """Remove a directory and what is in it; none is no error."""
-    import shutil
-
     if os.path.lexists(path):
         shutil.rmtree(path)
