@@ -424,9 +424,6 @@ def test_a_log_directory_that_returns_is_kept_alive_without_a_gap(tree: Tree) ->
     assert "released" not in tree.happened("a/log")
 
 
-@pytest.mark.xfail(
-    run=False, reason="the new logger is given the other end of the tree's own standard output"
-)
 def test_a_logger_that_comes_later_reads_from_the_next_life_on(tree: Tree) -> None:
     # SUP-014 (partly)
     tree.add("a", "echo a line; exec sleep 999")
