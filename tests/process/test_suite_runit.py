@@ -32,11 +32,13 @@ class Started:
         self.directory = directory / "scan"
         self.add = Tree(self.directory).add
         self.processes: list[subprocess.Popen[bytes]] = []
+        self.names: dict[int, str] = {}
 
     def begin(self, name: str, *arguments: object) -> subprocess.Popen[bytes]:
         """Start a program."""
         process = start(ours(name, *arguments), stdout=None)
         self.processes.append(process)
+        self.names[process.pid] = name
         return process
 
     def sv(self, *words: object) -> tuple[int, str]:
@@ -52,7 +54,7 @@ def started(tmp_path: pathlib.Path) -> Iterator[Started]:
     yield found
     for process in found.processes:
         if process.poll() is None:
-            process.send_signal(signal.SIGHUP if "runsvdir" in process.args else signal.SIGTERM)
+            process.send_signal(signal.SIGHUP if found.names[process.pid] == "runsvdir" else signal.SIGTERM)
             end(process)
 
 

@@ -53,11 +53,17 @@ class Sight:
         """Its status now. Raises Gone, or Trouble."""
         self.reach("ok", b"")
         try:
-            return status.decode(files.read(f"{self.directory}/supervise/status") or b"")
+            data = files.read(f"{self.directory}/supervise/status")
+            return status.decode(data) if data else self.unborn()
         except OSError as error:
             raise Trouble("warning", f"unable to read supervise/status: {say.reason(error)}") from error
         except ValueError as error:
             raise Trouble("warning", f"unable to read supervise/status: {error}") from error
+
+    def unborn(self) -> Status:
+        """The status while the supervisor, which listens already, has written none."""
+        wanted = not os.path.exists(f"{self.directory}/down")
+        return status.Status(status.DOWN, 0, wanted, False, False, False, False, 0, time.time_ns())
 
     def send(self, letters: str) -> None:
         if letters:
