@@ -63,8 +63,9 @@ def failing(what: str) -> Iterator[None]:
 
 def room() -> str:
     """Return the hint for a full disk: which folders need space, as few errors say."""
-    places = f"the cache, {cache()}; temporary files, {tempfile.gettempdir()}"
-    return f"space is needed for {places}; the image. INITFS_CACHE and TMPDIR move the first two"
+    return (
+        f"space is needed in the cache, {cache()} (INITFS_CACHE), {tempfile.gettempdir()} (TMPDIR) and build/"
+    )
 
 
 def run(

@@ -102,6 +102,18 @@ def test_a_recorded_resolution_needs_no_index(monkeypatch: pytest.MonkeyPatch) -
     assert asked == [ROOT, ROOT]
 
 
+@pytest.mark.parametrize("damage", [b"", b"[{", b"[{}]", b"5", b"[5]", b"\xff"])
+def test_a_damaged_record_is_made_anew(damage: bytes, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apt, "update", lambda _: None)
+    monkeypatch.setattr(apt, "lookup", lambda _, __: [FILE])
+    store.resolve(ROOT, ["thing"])
+    (record,) = (cache / "resolved").iterdir()
+    record.write_bytes(damage)
+
+    assert store.resolve(ROOT, ["thing"]) == [FILE]
+    assert store.resolve(ROOT, ["thing"]) == [FILE]
+
+
 def test_a_package_that_is_not_an_archive_leaves_no_tree(cache: Path) -> None:
     store.place(FILE).parent.mkdir(parents=True)
     store.place(FILE).write_bytes(GOOD)
