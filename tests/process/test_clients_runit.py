@@ -106,8 +106,10 @@ def test_pause_and_continue_are_seen(sv: Sv, tree: Tree) -> None:
     tree.wait_for("up", "a")
     tree.settle()
     assert sv("-w3", "pause", "a").returncode == 0
+    tree.settle()  # neither sv waits for the effect of this one
     assert ", paused" in sv("status", "a").stdout
     assert sv("-w3", "cont", "a").returncode == 0
+    tree.settle()
     assert ", paused" not in sv("status", "a").stdout
 
 

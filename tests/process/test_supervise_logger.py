@@ -33,20 +33,19 @@ def numbers(count: int) -> list[str]:
 
 def test_no_line_is_missing_when_loggers_die_under_load(tree: Tree) -> None:
     # SUP-014 SUP-012 (partly)
-    # This logger takes one line and dies: every line but the first is read by a successor.
-    tree.add("a", f"seq 1 {COUNT // 100}; echo done >$EAR; exec sleep 999")
-    logger = 'read -r line && echo "$line" >>../../../log.txt; exec sleep 999'
-    tree.add("a/log", logger)
+    # This logger takes one line and is killed: every line but the first is read by a successor.
+    tree.add("a", f"seq 1 {COUNT // 100}; exec sleep 999")
+    tree.add("a/log", 'read -r line && echo "$line" >>../../../log.txt; echo took $$ >$EAR; exec sleep 999')
     tree.start()
-    tree.wait_for("up", "a/log")
-    assert tree.ear.line() == "done"
     for _ in range(3):
-        pid = tree.status("a/log").pid
+        pid = tree.wait_for("up", "a/log")["pid"]
+        assert tree.ear.line() == f"took {pid}"
         tree.send("a/log", "k")
         tree.wait_for("down", "a/log")
         assert not alive(pid)
         tree.send("a/log", "u")
-        tree.wait_for("up", "a/log")
+    pid = tree.wait_for("up", "a/log")["pid"]
+    assert tree.ear.line() == f"took {pid}"
     (tree.scandir / "a/log/run").write_text(f"#!/bin/sh\n{APPEND}\n")
     tree.send("a/log", "k")
     tree.wait_for("up", "a/log")
