@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -309,3 +310,22 @@ def test_a_service_and_its_logger_that_go_together_are_let_go_once(tree: Tree) -
     finally:
         tree.process.kill()
     assert "bug" not in tree.said
+
+
+@pytest.mark.xfail(
+    strict=True, reason="an end behind a prune waits until the scan succeeds that the prune waits for"
+)
+@pytest.mark.parametrize("letters", ["ant", "hnq"])
+def test_an_end_waits_for_no_scan_that_a_prune_waits_for(letters: str, tree: Tree) -> None:
+    pid = up(tree)
+    tree.settle()
+    limits = resource.prlimit(tree.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(tree.pid, resource.RLIMIT_NOFILE, (3, limits[1]))  # no scan can succeed
+    try:
+        tree.control(letters)
+        tree.wait_said("unable to read the scan directory")
+        tree.wait_for("released", "a", patience=1.0)
+    finally:
+        resource.prlimit(tree.pid, resource.RLIMIT_NOFILE, limits)
+    assert tree.wait_end() == 0
+    assert not alive(pid)
