@@ -74,10 +74,11 @@ def svlogd(directives: Sequence[str]) -> tuple[list[str], list[str], list[str]]:
     return options, config, unknown
 
 
-def logger(directives: Sequence[str], directory: str, user: str, before: str = "") -> str:
+def logger(directives: Sequence[str], directory: str, user: str, fifo: str = "") -> str:
     """The run script of a logger that reads its standard input into DIRECTORY as USER ("": as who starts it).
 
-    It is ready, on descriptor 3, just before it becomes the log program. BEFORE are lines to begin with.
+    It is ready, on descriptor 3, just before it becomes the log program. With FIFO it reads that one: opened without waiting for
+    a writer, for at the end of a tree there is none; and it is no writer itself, or the FIFO would never end.
     """
     options, config, _ = svlogd(directives)
     inner = (
@@ -85,11 +86,10 @@ def logger(directives: Sequence[str], directory: str, user: str, before: str = "
         + words("svlogd", *options)
         + ' "$2"'
     )
+    source = ["redirfd", "-rnb", "0", fifo, "redirfd", "-w", "1", "/dev/null"] if fifo else []
     drop = ["setuidgid", user] if user else []
-    command = words(
-        "initfs", "emptyenv", "-p", *drop, "sh", "-c", inner, "svlogd", "\n".join(config), directory
-    )
-    return f"{HEAD}{before}exec {command}\n"
+    last = ["sh", "-c", inner, "svlogd", "\n".join(config), directory]
+    return f"{HEAD}exec {words('initfs', *source, 'emptyenv', '-p', *drop, *last)}\n"
 
 
 def nested(user: str, most: int) -> str:

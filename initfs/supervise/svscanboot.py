@@ -109,8 +109,7 @@ def write_logger(scandir: str, logdir: str, given: dict[str, str]) -> None:
     shutil.rmtree(service, ignore_errors=True)
     os.mkdir(service, 0o755)
     os.mkfifo(f"{service}/fifo", 0o600)
-    # Its end comes when nobody writes to the FIFO any more: neither may the logger itself.
-    text = scripts.logger(directives, logdir, user, before="exec <fifo >/dev/null\n")
+    text = scripts.logger(directives, logdir, user, fifo="fifo")
     files.write(f"{service}/run", text.encode(errors="surrogateescape"), mode=0o755)
     files.write(f"{service}/notification-fd", b"3\n")
 
@@ -126,11 +125,14 @@ def open_console(path: str | None, number: int) -> int:
 
 
 def redirect(fifo: str) -> None:
-    """Standard input is nothing; standard output and error are the FIFO, which this process can open without a reader."""
+    """Standard input is nothing; standard output and error are the FIFO.
+
+    Its reading end stays open here as well: what is said before the logger reads, or while it is restarted, waits in the kernel.
+    Writing never blocks: a logger that has stopped must not stop the tree.
+    """
     null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
-    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    writer = os.open(fifo, os.O_WRONLY | os.O_CLOEXEC)
-    os.close(reader)
+    os.open(fifo, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    writer = os.open(fifo, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     os.dup2(null, 0)
     os.dup2(writer, 1)
     os.dup2(writer, 2)

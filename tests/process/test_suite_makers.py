@@ -250,6 +250,17 @@ def test_a_tree_logs_its_own_errors(tree: Tree, place: pathlib.Path) -> None:
         assert end(booted) == (0, "", "")
 
 
+def test_a_logger_that_does_not_start_does_not_keep_the_tree_from_ending(tmp_path: pathlib.Path) -> None:
+    # SUP-029 (partly)
+    console = tmp_path / "console"
+    console.touch()
+    options = ["-D", tmp_path / "log", "-c", console, tmp_path / "scan"]
+    booted = start(ours("svscanboot", *options), env={**ENVIRONMENT, "PATH": "/usr/bin:/bin"})
+    until(lambda: "not found" in text(console))
+    booted.send_signal(signal.SIGTERM)
+    assert end(booted) == (0, "", "")
+
+
 def test_svscanboot_refuses_nonsense(tmp_path: pathlib.Path) -> None:
     # SUP-029 (partly)
     for wrong in ("", "a b", "-m 9 a", "-m 77777 a", "-d x a", "-z a", "-d2 a", "-l no-such-user a"):
