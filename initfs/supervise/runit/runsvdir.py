@@ -28,6 +28,7 @@ class Runsvdir(Svscan):
         self.path = directory
         self.hung_up = False
         self.title = title
+        self._watched = -1
         self._dot = now() + DOT if title else NEVER
         rescan = 0.0 if os.path.exists(ANNOUNCES) else UNANNOUNCED
         super().__init__(Options(directory, rescan=rescan, watch=True, runit=True))
@@ -74,7 +75,9 @@ class Runsvdir(Svscan):
             return  # between two links, perhaps
         if not os.path.sameopenfile(fd, self._fd):
             os.dup2(fd, self._fd, inheritable=False)
-            watch.watch(".", self._fd)
+            former, self._watched = self._watched, watch.watch(".", self._fd)
+            if former >= 0:
+                os.close(former)
         os.close(fd)
 
 
