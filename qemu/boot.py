@@ -117,7 +117,7 @@ def power_off(guest: Machine, limit: float) -> None:
         """True once QEMU has ended or the guest said that it is ending; None to wait on."""
         return guest.session.status is not None or guest.session.history.find("ending") is not None or None
 
-    guest.until("power off", switched, limit)
+    guest.until_told("power off", switched, limit)
     try:
         guest.wait_stopped(timeout=min(limit, 20.0))
     except EndedError:

@@ -17,6 +17,8 @@ TROUBLE = (
     ("out of memory", re.compile(r"Out of memory: Killed process|oom-kill:|Out of memory and no killable")),
     ("Python traceback", re.compile(r"Traceback \(most recent call last\)")),
 )
+# Stage 1 has left a shell instead of process 1: some tests want just that, but no event will come any more.
+RESCUE = re.compile(r"init: fatal: unable to run process 1: .*")
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")  # colours and cursor movements, as a shell's prompt has them
 
 
@@ -31,6 +33,7 @@ class Console:
     def __init__(self) -> None:
         self.text = ""
         self.trouble = ""
+        self.rescue = ""  # what stage 1 said when it gave up
         self.examined = 0
 
     def feed(self, data: bytes) -> None:
@@ -49,6 +52,8 @@ class Console:
         for line in text.splitlines():
             if not self.trouble and (kind := trouble(line)):
                 self.trouble = f"{kind}: {line.strip()}"
+            if not self.rescue and (said := RESCUE.search(line)):
+                self.rescue = said[0].strip()
 
     def tail(self, count: int = 20) -> str:
         """Return the last lines, without terminal escapes."""

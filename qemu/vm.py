@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from board import model
 from qemu import agent, machine, monitor
-from qemu.errors import LostError, TimedOutError
+from qemu.errors import LostError, TimedOutError, TroubleError
 from qemu.session import Session
 
 if TYPE_CHECKING:
@@ -117,6 +117,16 @@ class Machine:
         """Wait until `probe` returns something; it is asked each time something came from the machine."""
         return self.await_(self.session.until(what, probe, timeout))
 
+    def until_told(self, what: str, probe: Callable[[], T | None], timeout: float) -> T:
+        """As `until`, for what only process 1 tells. Raises TroubleError when there is none: stage 1 gave up."""
+
+        def probe_or_raise() -> T | None:
+            if (found := probe()) is None and self.session.console.rescue:
+                raise TroubleError(self.session.report(f"{what}: {self.session.console.rescue}"))
+            return found
+
+        return self.until(what, probe_or_raise, timeout)
+
     # What happened.
 
     @property
@@ -148,7 +158,7 @@ class Machine:
         `service` is a name, or the first part of one: `getty` is `getty_ttyAMA0` too. None: a milestone of the boot.
         """
         what = f"wait for {event} of {service}" if service else f"wait for {event}"
-        return self.until(what, lambda: self.session.history.find(event, service, after), timeout)
+        return self.until_told(what, lambda: self.session.history.find(event, service, after), timeout)
 
     def wait_booted(self, services: Collection[str] = (), *, timeout: float = 120.0) -> None:
         """Wait until stage 2 has ended, and until each of these services is ready."""
@@ -159,7 +169,7 @@ class Machine:
             return (history.find("booted") is not None and not missing) or None
 
         try:
-            self.until("wait for the end of the boot", all_ready, timeout)
+            self.until_told("wait for the end of the boot", all_ready, timeout)
         except TimedOutError as error:
             raise TimedOutError(f"{error}\nnot ready: {' '.join(sorted(missing)) or '(all are)'}") from None
 
