@@ -20,6 +20,7 @@ PACKAGES = (
     "s6",
     "execline",
     "busybox-static",
+    "cpio",
     "iproute2",
     "procps",
     "strace",
