@@ -153,17 +153,16 @@ def test_a_logger_stays_up_when_its_service_goes_down(tree: Tree) -> None:
     assert found == "a: false\na/log: true\n"
 
 
-def test_a_service_that_exits_for_good_takes_its_logger_along_and_both_come_back(tree: Tree) -> None:
-    # SUP-053 (partly)
-    tree.add("a")
-    tree.add("a/log", "exec cat >/dev/null")
+def test_a_service_that_was_told_to_exit_comes_back_and_is_logged_again(tree: Tree) -> None:
+    # SUP-012 SUP-053 (partly)
+    tree.add("a", "echo $$; exec sleep 999")
+    tree.add("a/log", 'while read -r line; do echo "got $line" >$EAR; done')
     tree.start()
-    tree.wait_for("up", "a/log")
-    tree.send("a", "xd")
-    tree.wait_for("released", "a")
-    tree.wait_for("released", "a/log")
-    tree.wait_for("up", "a")
-    tree.wait_for("up", "a/log")
+    for _ in range(2):
+        pid = tree.wait_for("up", "a")["pid"]
+        assert tree.ear.line() == f"got {pid}"
+        tree.send("a", "xd")
+        tree.wait_for("released", "a")
 
 
 def test_a_logger_that_was_told_to_exit_comes_back_and_loses_nothing(tree: Tree) -> None:
