@@ -10,6 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_REPLACE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW
 KNOB_SIZE = 4096  # a knob is one short line; what is longer is not read
 
 
@@ -20,20 +21,39 @@ def read(path: str, *, at: int | None = None, size: int = KNOB_SIZE) -> bytes | 
     except FileNotFoundError:
         return None
     try:
-        return os.read(fd, size)
+        content = os.read(fd, size)
+        while size > KNOB_SIZE and len(content) < size:  # one read of a /proc file is a page of it
+            more = os.read(fd, size - len(content))
+            if not more:
+                break
+            content += more
     finally:
         os.close(fd)
+    return content
 
 
 def write(path: str, content: bytes, *, at: int | None = None, mode: int = 0o644) -> None:
     """Replace a file atomically: write PATH.new, then rename(2). A half-written file is never seen under its name."""
     new = path + ".new"
-    fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NONBLOCK, mode, dir_fd=at)
+    fd = os.open(new, _REPLACE, mode, dir_fd=at)
     try:
         os.write(fd, content)
     finally:
         os.close(fd)
     os.rename(new, path, src_dir_fd=at, dst_dir_fd=at)
+
+
+def create(path: str, content: bytes = b"", *, at: int | None = None) -> None:
+    """Have a file, whatever is there already: O_EXCL opens nothing that exists, be it a FIFO or a link."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        fd = os.open(path, flags, 0o644, dir_fd=at)
+    except FileExistsError:
+        return
+    try:
+        os.write(fd, content)
+    finally:
+        os.close(fd)
 
 
 def make_fifo(path: str, mode: int, *, at: int | None = None) -> None:
@@ -48,6 +68,23 @@ def make_fifo(path: str, mode: int, *, at: int | None = None) -> None:
 def hold_fifo(path: str, *, at: int | None = None) -> int:
     """A descriptor that reads the FIFO and never sees its end: opened for reading and writing, as fifo(7) allows."""
     return os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=at)
+
+
+def take(fd: int, size: int = KNOB_SIZE) -> bytes | None:
+    """What can be read of a non-blocking descriptor now: b"" at its end, None when somebody else has read it first."""
+    try:
+        return os.read(fd, size)
+    except BlockingIOError:
+        return None
+
+
+def have_standard_descriptors() -> None:
+    """Have something on 0, 1 and 2, so that no file of ours ends up there."""
+    fd = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+    while fd <= 2:
+        os.set_inheritable(fd, True)
+        fd = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+    os.close(fd)
 
 
 def send(path: str, content: bytes) -> None:

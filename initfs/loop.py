@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 NEVER = float("inf")
+LONGEST = 86400.0  # seconds: epoll_wait(2) counts milliseconds in an int
 READ, WRITE = select.EPOLLIN, select.EPOLLOUT
 HUNG_UP = select.EPOLLHUP | select.EPOLLERR
 now = time.monotonic
@@ -42,8 +43,8 @@ class Loop:
 
     def watch(self, fd: int, call: Callable[[], None], events: int = READ) -> None:
         """Have CALL called in each turn in which FD is ready (or its other side is gone)."""
-        self._wanted[fd] = call
         self._epoll.register(fd, events)
+        self._wanted[fd] = call
 
     def change(self, fd: int, events: int) -> None:
         self._epoll.modify(fd, events)
@@ -55,7 +56,7 @@ class Loop:
 
     def turn(self, deadline: float = NEVER) -> None:
         """Wait until something is ready or DEADLINE (monotonic seconds) has come, and serve all that is ready once."""
-        timeout = -1.0 if deadline == NEVER else max(0.0, deadline - now())
+        timeout = -1.0 if deadline == NEVER else min(max(0.0, deadline - now()), LONGEST)
         for fd, _ in self._epoll.poll(timeout, maxevents=256):
             call = self._wanted.get(fd)  # an earlier call of this turn may have forgotten it
             if call is not None:

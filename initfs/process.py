@@ -107,6 +107,14 @@ def reap() -> Iterator[tuple[int, int]]:
         yield pid, status
 
 
+def status_of(pid: int) -> int:
+    """The wait status of a process that has ended, 0 when it is not our child and nobody can tell."""
+    try:
+        return os.waitpid(pid, os.WNOHANG)[1]
+    except ChildProcessError:
+        return 0
+
+
 def kill(pid: int, signum: int) -> None:
     """Signal one process, or with a negative pid one group. 0, 1, -1 and a process that is gone get nothing."""
     if pid in (0, 1, -1):

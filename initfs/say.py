@@ -20,6 +20,7 @@ CANNOT_EXEC = 126
 NOT_FOUND = 127
 
 program = "initfs"  # who speaks; initfs.main sets it
+stream = 2  # where it speaks; process 1 has a descriptor of its own that never blocks
 
 
 class Fatal(Exception):
@@ -45,10 +46,19 @@ def reason(error: OSError) -> str:
     return os.strerror(error.errno) if error.errno else str(error)
 
 
+def describe(error: BaseException) -> str:
+    """An exception in one line, with the place where it arose."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = f" at {os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}" if trace else ""
+    return f"{type(error).__name__}: {error}{place}"
+
+
 def line(kind: str, text: str) -> None:
     """Write one whole line to standard error. That this can fail is nobody's news: there is nowhere else to say it."""
     try:
-        os.write(2, f"{program}: {kind}: {text}\n".encode(errors="surrogateescape"))
+        os.write(stream, f"{program}: {kind}: {text}\n".encode(errors="surrogateescape"))
     except OSError:
         return
 

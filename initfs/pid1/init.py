@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import fcntl
 import os
+import select
 import time
 
 from initfs import files, kernel, process, say, signals
 from initfs.loop import NEVER
 from initfs.pid1 import mounts, shutdown
 from initfs.pid1.shutdown import Shutdown, Stage
-from initfs.supervise.svscan import CATCH_ALL, Options, Svscan
+from initfs.supervise.svscan import CATCH_ALL, Options, OutOfOrder, Svscan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,6 +28,10 @@ SCANDIR = "/run/service"
 FIFO = f"{SCANDIR}/{CATCH_ALL}/fifo"
 EVENTS = "/run/initfs/events"
 LAST_WORDS = "/run/initfs/events-port"  # a link to where events go when nobody is left to carry them
+LEAVE_LIMIT = 20.0  # seconds that writing out and unmounting may take
+LOGGER_LIMIT = 5.0  # seconds that stage 2 waits for the catch-all logger
+AGAIN = "INITFS_AGAIN"  # in the environment: when, and how often in a row, process 1 has executed itself anew
+SOON, OFTEN = 60.0, 3  # that often within that many seconds, and a person has to look
 STAGE2, SHUTDOWN = "/etc/initfs/rc.init", "/etc/initfs/rc.shutdown"
 KDSIGACCEPT = 0x4B4E  # linux/kd.h: which signal the keyboard's special request sends
 # What a signal asks for (`spec/init.md` 7.2). TERM, QUIT and HUP mean nothing to process 1.
@@ -47,8 +52,8 @@ class Init(Svscan):
         self.commands = COMMANDS
         self.shutdown = Shutdown()
         self.tree.environment = {"PATH": "/usr/bin", "TERM": os.environ.get("TERM", "linux")}
-        self._spare = -1
-        self._booting = False
+        self._booting = AGAIN in os.environ  # stage 2 has run before we executed ourselves anew
+        self._boot_by = self.tree.now + LOGGER_LIMIT
         self._end_began = 0  # the number of the last event before it
         stage1 = os.environ.get("INITFS_STAGE1", "")
         self.tree.journal.publish("", "stage1", 1, when=float(stage1 or 0))
@@ -58,13 +63,22 @@ class Init(Svscan):
         """Serve the events where a board's programs look for them."""
         self.tree.journal.listen(self.tree.loop, EVENTS)
 
+    @property
+    def due(self) -> float:
+        """When to look again without a reason: at the scan directory, for the logger, at the end's next deadline."""
+        if self.shutdown.stage != Stage.RUNNING:
+            return self.shutdown.deadline
+        return min(self.scandir.due, NEVER if self._booting else self._boot_by)
+
     def turn(self) -> bool:
         """One turn; False once nothing is left to do but the system call."""
-        self.tree.turn(min(self.due, self.shutdown.deadline))
+        self.tree.turn(self.due)
         if self.shutdown.stage == Stage.RUNNING:
             self.scandir.scan_if_due()
         self._act()
-        self._boot()
+        if not self._booting and self._may_boot():
+            self._booting = True
+            self._run_script(STAGE2, "stage2", self._booted)
         self._end()
         return self.shutdown.stage != Stage.ENDED
 
@@ -73,21 +87,15 @@ class Init(Svscan):
         del kill_loggers
         self._feed(shutdown.Asked(self.mode or "poweroff"))
 
-    def _boot(self) -> None:
-        """Run stage 2 once the early services are started; keep the catch-all's FIFO readable once it is read."""
-        if self.scandir.scanned and not self._booting:
-            self._booting = True
-            self._run_script(STAGE2, "stage2", self._booted)
-        if self._spare < 0:
-            logger = self.scandir.find(CATCH_ALL)
-            if logger is not None and logger.service.ready:
-                self._spare = os.open(FIFO, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    def _may_boot(self) -> bool:
+        """Stage 2 follows the catch-all logger; but a logger that does not come must not keep the machine from booting."""
+        logger = self.scandir.find(CATCH_ALL)
+        return (logger is not None and logger.service.ready) or self.tree.now >= self._boot_by
 
     def _run_script(self, path: str, event: str, done: Callable[[int], None]) -> None:
-        """Run a script whose output goes to the catch-all. Its shell waits for the FIFO's reader, we do not."""
-        script = f"exec >{FIFO} 2>&1; exec {path}"
+        """Run a script; its output goes where ours goes, to the catch-all."""
         try:
-            pid = process.spawn("/bin/sh", ["sh", "-c", script], self.tree.environment)
+            pid = process.spawn(path, [path], self.tree.environment)
         except OSError as error:
             say.warning(f"unable to run {path}: {say.reason(error)}")
             done(127 << 8)
@@ -112,7 +120,7 @@ class Init(Svscan):
     def _end(self) -> None:
         """See whether the stage's work is done, or its time over. What is done at once leads straight to the next."""
         while self._stage_done():
-            self._feed(shutdown.Finished())
+            self._feed(shutdown.Finished(self.shutdown.stage))
         if self.tree.now >= self.shutdown.deadline:
             say.warning(f"the stage '{self.shutdown.stage}' takes too long; going on")
             self._feed(shutdown.Expired())
@@ -135,15 +143,14 @@ class Init(Svscan):
                     self._open_last_words()
                 self.tree.journal.publish("", event, 1, self.shutdown.mode)
             case shutdown.RunScript():
-                self._run_script(SHUTDOWN, "", lambda _status: self._feed(shutdown.Finished()))
+                ended = shutdown.Finished(Stage.SCRIPT)
+                self._run_script(SHUTDOWN, "", lambda _status: self._feed(ended))
             case shutdown.EndServices():
                 super().end()
             case shutdown.SignalAll(signum):
                 _signal_all(signum)
             case shutdown.Leave(mode):
-                os.sync()
-                mounts.unmount_all()
-                files.tried(mode, lambda: kernel.reboot(mode))
+                leave(mode)
 
     def _open_last_words(self) -> None:
         """Nobody carries the events any more: write those of the end where the carrier wrote them."""
@@ -152,6 +159,35 @@ class Init(Svscan):
         except OSError:
             return
         self.tree.journal.write_last(fd, self._end_began)
+
+
+def leave(mode: str) -> None:
+    """Write out and unmount, in a child that a dead disk may hold for LEAVE_LIMIT seconds, and make the system call."""
+    os.chdir("/")
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.sync()
+            mounts.unmount_all()
+        finally:
+            os._exit(0)
+    with select.epoll() as epoll:
+        child = os.pidfd_open(pid)
+        epoll.register(child, select.EPOLLIN)
+        if not epoll.poll(LEAVE_LIMIT):
+            say.warning("writing out and unmounting takes too long; leaving without")
+    files.tried(mode, lambda: kernel.reboot(mode))
+    letter = b"b" if mode == "reboot" else b"o"
+    files.tried("leave by the kernel's emergency door", lambda: trigger(letter))
+
+
+def trigger(letter: bytes) -> None:
+    """Tell the kernel by /proc/sysrq-trigger (Documentation/admin-guide/sysrq.rst)."""
+    fd = os.open("/proc/sysrq-trigger", os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(fd, letter)
+    finally:
+        os.close(fd)
 
 
 class Script:
@@ -182,25 +218,27 @@ def _children() -> bool:
 
 
 def open_log() -> int:
-    """Put our output into the catch-all's FIFO, and return the console.
+    """Put all output into the catch-all's FIFO, and return the console.
 
-    Opened for reading first, so that opening it for writing does not wait for the logger; the reader is closed again, so
-    that stage 2, which opens it in the ordinary way, waits until the logger reads.
+    The reading end is opened first, so that opening the writing end does not wait for the logger, and it is kept: what early
+    services write before the logger reads is held by the kernel, and kills nobody. Services inherit a writing end that blocks, as
+    they expect; ours is another that never does.
     """
     console = fcntl.fcntl(2, fcntl.F_DUPFD_CLOEXEC, 10)
     null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
     os.dup2(null, 0)
     os.close(null)
     try:
-        reading = os.open(FIFO, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        writing = os.open(FIFO, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        os.open(FIFO, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        ours = os.open(FIFO, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        theirs = os.open(FIFO, os.O_WRONLY | os.O_CLOEXEC)
     except OSError as error:
         say.warning(f"unable to open the catch-all's FIFO: {say.reason(error)}; messages stay on the console")
         return console
-    os.dup2(writing, 1)
-    os.dup2(writing, 2)
-    os.close(writing)
-    os.close(reading)
+    os.dup2(theirs, 1)
+    os.dup2(theirs, 2)
+    os.close(theirs)
+    say.stream = ours
     return console
 
 
@@ -224,6 +262,22 @@ def main(argv: list[str]) -> int:
     accept_keyboard()
     program = Init(console, started)
     program.begin()
-    program.run()
+    try:
+        program.run()
+    except OutOfOrder:
+        again(console, started)
     while True:  # the kernel did not do as asked; there is nothing else to do, and process 1 must not exit
         program.tree.loop.turn(NEVER)
+
+
+def again(console: int, started: float) -> None:
+    """Execute ourselves anew: the pid and the children stay, and the new tree adopts them. Not for ever: see the door in stage 1."""
+    then, _, count = os.environ.get(AGAIN, "").partition(" ")
+    often = int(count) + 1 if then and started - float(then) < SOON else 1
+    if often > OFTEN:
+        raise OutOfOrder(f"{often - 1} times within {SOON:g} seconds")
+    say.warning("beginning anew")
+    os.dup2(console, 1)
+    os.dup2(console, 2)
+    environment = {**os.environ, AGAIN: f"{started} {often}"}
+    os.execve("/bin/sh", ["sh", "/init", "again"], environment)

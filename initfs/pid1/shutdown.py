@@ -50,7 +50,9 @@ class Asked:
 
 @value
 class Finished:
-    """The stage's work is done: the script ended, the services are down, no process is left."""
+    """The work of that stage is done: the script ended, the services are down, no process is left."""
+
+    stage: str
 
 
 @value
@@ -119,6 +121,8 @@ def step(s: Shutdown, event: Event, now: float) -> tuple[Shutdown, list[Effect]]
             return s, []
         case _, Asked(mode):
             return replace(s, mode=mode), []
+        case stage, Finished(late) if late != stage:
+            return s, []  # a script that took too long has ended now
         case _:
             return _enter(s, now)
 

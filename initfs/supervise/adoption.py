@@ -32,7 +32,7 @@ def lives(status: Status | None) -> bool:
         return False
     try:
         stat = files.read(f"/proc/{status.pid}/stat")
-        if not stat or b") Z" in stat:
+        if not stat or stat.rpartition(b")")[2].split()[0] in b"ZX":
             return False
         ticks = start_ticks(stat) - status.since * os.sysconf("SC_CLK_TCK") // 1_000_000
     except (OSError, ValueError, IndexError):
@@ -66,8 +66,12 @@ def _reopen(path: str) -> tuple[int, int] | None:
         if os.stat(path).st_mode & KIND != FIFO:
             return None
         reading = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
         writing = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
+        os.close(reading)
         return None
     os.set_blocking(reading, True)  # as pipe(2) makes them: services expect it
     os.set_blocking(writing, True)

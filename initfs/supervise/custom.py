@@ -47,6 +47,9 @@ class Custom:
     def died(self, status: int) -> None:
         """The script has ended."""
         self.running = False
+        if self._unit.closed:
+            return
+        self._unit.hear_commands(True)
         self._suppressed = status == 0
         self._go_on()
 
@@ -69,4 +72,5 @@ class Custom:
             say.warning(f"{self._unit.name}: unable to run {path}: {say.reason(error)}")
             return
         self.running = True
+        self._unit.hear_commands(False)
         self._unit.own(pid, self)

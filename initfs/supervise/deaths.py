@@ -16,7 +16,7 @@ TALLY = "supervise/death_tally"
 RECORD = 14
 MOST = 4096  # records that a tally may hold
 SIZE = RECORD * MOST
-OFFSET = tai.DJB  # what the supervisor's stamps count from
+OFFSET = tai.LEAP  # what the supervisor's stamps count from
 
 
 @value

@@ -117,7 +117,7 @@ class Directory:
         """Create or remove ./down; a read-only directory is said, and the command still acts for this time."""
         try:
             if down:
-                os.close(os.open("down", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644, dir_fd=self.fd))
+                files.create("down", at=self.fd)
             else:
                 files.remove("down", at=self.fd)
         except OSError as error:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 REMEMBERED = 512
 LINE_MAX = 4096
-TEXT_MAX = 1000  # of a reason, so that a line stays below LINE_MAX when each character is escaped
-BACKLOG = 16
+TEXT_MAX = 300  # of a reason: a line stays below LINE_MAX when each character is two escapes of six
+SUBSCRIBERS, BACKLOG = 16, 16
 
 
 def encode(seq: int, boot: str, when: float, service: str, event: str, pid: int, reason: str) -> bytes:
@@ -100,6 +100,7 @@ class Journal:
             listener.close()
             return
         self._listener = listener
+        self._reserve = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
         loop.watch(listener.fileno(), self._accept)
 
     def write_last(self, fd: int, after: int) -> None:
@@ -117,9 +118,18 @@ class Journal:
     def _accept(self) -> None:
         assert self._listener is not None
         assert self._loop is not None
+        os.close(
+            self._reserve
+        )  # so that a connection can be refused when no descriptor is left, instead of waiting for ever
         try:
             fd, _ = self._listener._accept()  # type: ignore[attr-defined]  # noqa: SLF001
         except OSError:
+            fd = -1
+        if fd >= 0 and len(self._subscribers) >= SUBSCRIBERS:
+            os.close(fd)
+            fd = -1
+        self._reserve = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+        if fd < 0:
             return
         subscriber = _socket.socket(fileno=fd)
         subscriber.setblocking(False)

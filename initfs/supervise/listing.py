@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from initfs.supervise.scan import Found, Identity
 
 DIRECTORY, KIND = 0o040000, 0o170000
+WAITING_MAX = 64  # directories without `run` that are watched: each costs a descriptor
 UNREADABLE, NO_ENTRY = 5.0, 4.0  # seconds until what failed is tried again (`spec/supervision.md` 1.1)
 
 
@@ -97,7 +98,11 @@ class Listing:
             for identity, seen in found.items()
             if identity not in supervised and not self._has_run(seen.name)
         }
-        for identity in waiting:
+        if len(waiting) > WAITING_MAX:
+            self._retry(
+                NO_ENTRY, f"{len(waiting)} directories have no run; not watching more than {WAITING_MAX}"
+            )
+        for identity in list(waiting)[:WAITING_MAX]:
             name = found[identity].name
             try:
                 self._waiting.add(identity, name, self._fd)

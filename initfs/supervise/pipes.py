@@ -7,9 +7,8 @@ was written and not yet read waits in the kernel (pipe(7): 64 KiB).
 from __future__ import annotations
 
 import os
-import select
 
-LINE_MAX = 4096  # PIPE_BUF: poll(2) calls a pipe writable when that much fits
+LINE_MAX = 4096  # PIPE_BUF: a write of no more is whole or not at all, pipe(7)
 
 
 class Pipe:
@@ -23,15 +22,20 @@ class Pipe:
     def say(self, line: bytes) -> bool:
         """Put a line into the pipe, as if the service had written it; False when it does not fit now.
 
-        The pipe itself must stay blocking, for its writers share that flag with us.
+        Our end must stay blocking, for the service shares that flag: this opens the pipe anew, for itself.
         """
         if self.writing < 0 or len(line) > LINE_MAX:
             return False
-        poll = select.poll()
-        poll.register(self.writing, select.POLLOUT)
-        if not poll.poll(0):
+        try:
+            fd = os.open(f"/proc/self/fd/{self.writing}", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError:
             return False
-        return os.write(self.writing, line) == len(line)
+        try:
+            return os.write(fd, line) == len(line)
+        except OSError:
+            return False
+        finally:
+            os.close(fd)
 
     def close_writing(self) -> None:
         """Let go of the writing end: once the service is dead too, the logger reads what is left, and then the end."""

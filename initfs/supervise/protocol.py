@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 APART = 0.005
 LOCK, CONTROL, OK = "supervise/lock", "supervise/control", "supervise/ok"
 STATUS, TALLY = "supervise/status", "supervise/death_tally"
+HELD: set[tuple[int, int]] = set()  # the lock files that this process holds, by device and inode
 RECORD = 14  # bytes of one death in death_tally: TAI64N, exit code, signal
 
 
@@ -35,7 +36,17 @@ class Busy(Exception):
 class Protocol:
     """The supervise/ and event/ directories of one service directory."""
 
-    __slots__ = ("_at", "_fresh", "_furnished", "_letters", "_lock", "_not_before", "_written", "control")
+    __slots__ = (
+        "_at",
+        "_fresh",
+        "_furnished",
+        "_held",
+        "_letters",
+        "_lock",
+        "_not_before",
+        "_written",
+        "control",
+    )
 
     def __init__(self, directory: int) -> None:
         """Take the lock. Busy when another supervisor has it, OSError when the directory cannot be used."""
@@ -46,13 +57,25 @@ class Protocol:
         self._letters = b""
         self._not_before = 0.0
         self._written: tuple[bytes, bytes, str] = (b"", b"", "")
-        self._lock = os.open(LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644, dir_fd=directory)
+        self._lock = self._take_lock(directory)
+
+    def _take_lock(self, directory: int) -> int:
+        if not self._fresh and _identity(LOCK, directory) in HELD:
+            raise Busy  # by us, through another path; opening and closing it would drop our lock
+        lock = os.open(LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644, dir_fd=directory)
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            fcntl.lockf(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(self._lock)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(lock)
             raise Busy from error
+        except OSError:
+            os.close(lock)
+            raise
+        seen = os.fstat(lock)
+        self._held = (seen.st_dev, seen.st_ino)
+        HELD.add(self._held)
+        return lock
 
     def open(self) -> None:
         """Make and open the FIFOs: from here on commands can be sent. The very first may be `run`'s own, to itself."""
@@ -68,8 +91,10 @@ class Protocol:
             self._letters = b""  # nobody can have listened before it was there
         else:
             fifodir.clean("event", at=self._at)
-        truncate = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
-        os.close(os.open(TALLY, truncate, 0o644, dir_fd=self._at))
+        if self._fresh:
+            files.create(TALLY, at=self._at)
+        else:
+            files.write(TALLY, b"", at=self._at)
         self._furnished = True
 
     def read_former(self) -> Status | None:
@@ -77,6 +102,11 @@ class Protocol:
         if self._fresh:
             return None
         return read_former(STATUS, self._at)
+
+    def write_first(self, status: Status) -> None:
+        """Have a status file before anybody can ask: in a new supervise/ it needs no rename."""
+        if self._fresh:
+            files.create(STATUS, layout.encode(status), at=self._at)
 
     def write(self, status: Status, failure: str) -> None:
         """Replace the status files that differ. `status` comes last: who reads it may read the others."""
@@ -102,7 +132,10 @@ class Protocol:
             if now < self._not_before:
                 return self._not_before
             head, down, rest = self._letters.partition(b"D")
-            heard = fifodir.notify("event", head + down, at=self._at)
+            try:
+                heard = fifodir.notify("event", head + down, at=self._at)
+            except OSError:  # no directory to listen in: what nobody can hear is not kept for later
+                heard, rest = 0, b""
             self._letters = rest
             if down and heard:
                 self._not_before = now + APART
@@ -128,9 +161,11 @@ class Protocol:
         """Send the last letters, whoever may take them for the wrong ones, and let go of everything, the lock last."""
         if self._letters:
             files.tried("tell the last", lambda: fifodir.notify("event", self._letters, at=self._at))
+        HELD.discard(self._held)
         for fd in (self.control, self._lock):
             if fd >= 0:
                 os.close(fd)
+        self.control = self._lock = -1
 
 
 def read_former(path: str, at: int) -> Status | None:
@@ -151,6 +186,14 @@ def _make(directory: int) -> bool:
             os.mkdir(os.readlink("supervise", dir_fd=directory), 0o700, dir_fd=directory)
         return False
     return True
+
+
+def _identity(path: str, at: int) -> tuple[int, int] | None:
+    try:
+        seen = os.stat(path, dir_fd=at, follow_symlinks=False)
+    except OSError:
+        return None
+    return seen.st_dev, seen.st_ino
 
 
 def _link(existing: str, name: str, at: int) -> None:

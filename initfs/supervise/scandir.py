@@ -42,12 +42,13 @@ class Limits:
 class Entry:
     """A service of the scan directory, and its logger."""
 
-    __slots__ = ("identity", "log", "logger", "name", "pipe", "present", "unit")
+    __slots__ = ("identity", "log", "logger", "name", "pipe", "present", "queued", "unit")
 
     def __init__(self, identity: Identity, name: str) -> None:
         self.identity = identity
         self.name = name
         self.present = True
+        self.queued = False  # its start is under way
         self.unit: Unit | None = None
         self.logger: Unit | None = None
         self.log: Identity | None = None  # of the directory of the logger that runs
@@ -63,6 +64,7 @@ class Scandir:
         self._limits = limits
         self._entries: dict[Identity, Entry] = {}
         self._owners: dict[Unit, Entry] = {}
+        self._ending = False
         self.scanned = False  # the first scan is done, all that it found is started
         self.due = NEVER
         self.requested = False
@@ -112,12 +114,16 @@ class Scandir:
             if isinstance(operation, scan.Refuse):
                 refused.append(operation.name)
             else:
-                self._apply(operation, found)
+                self._apply(operation)
         if refused:
             self._retry(TOO_MANY, f"too many services: {len(refused)} not supervised, {refused[0]} the first")
         for identity, seen in found.items():
             entry = self._entries.get(identity)
-            if entry is not None and entry.unit is not None:
+            if entry is None:
+                continue  # refused
+            if entry.unit is None:
+                self._queue(entry, seen.log)
+            else:
                 self._follow_log(entry, seen.log)
         self._tree.queue(self._scanned)
 
@@ -126,25 +132,24 @@ class Scandir:
             self.scanned = True
             self._tree.journal.publish("", "tree")
 
-    def _apply(self, operation: Operation, found: dict[Identity, Found]) -> None:
+    def _apply(self, operation: Operation) -> None:
         match operation:
             case scan.Add(identity, name):
                 self._entries[identity] = Entry(identity, name)
-                log = found[identity].log
-                self._tree.queue(lambda: self._start(identity, log))
             case scan.Rename(identity, name):
                 self._rename(self._entries[identity], name)
             case scan.Drop(identity):
-                self._entries[identity].present = False
-                self._inform(identity, Vanished())
+                entry = self._entries[identity]
+                entry.present = False
+                if entry.unit is None:
+                    self._let_end(entry)
+                else:
+                    entry.unit.feed(Vanished())
             case scan.Restore(identity):
-                self._entries[identity].present = True
-                self._inform(identity, Returned())
-
-    def _inform(self, identity: Identity, event: Vanished | Returned) -> None:
-        unit = self._entries[identity].unit
-        if unit is not None:
-            unit.feed(event)
+                entry = self._entries[identity]
+                entry.present = True
+                if entry.unit is not None:
+                    entry.unit.feed(Returned())
 
     def _rename(self, entry: Entry, name: str) -> None:
         entry.name = name
@@ -153,25 +158,26 @@ class Scandir:
         if entry.logger is not None:
             entry.logger.rename(f"{name}/log")
 
-    def _start(self, identity: Identity, log: Identity | None) -> None:
-        """Supervise a new entry, its logger first, so that the pipe has a reader."""
-        entry = self._entries[identity]
+    def _start(self, entry: Entry, log: Identity | None) -> None:
+        """Supervise an entry, its logger first, so that the pipe has a reader. What fails is tried again by a later scan."""
+        entry.queued = False
+        if self._entries.get(entry.identity) is not entry:
+            return  # it went while it waited
         try:
-            if log is not None:
+            if log is not None and entry.pipe is None:
                 entry.pipe = Pipe(self._left_pipe(entry.name))
-            self._start_log(entry, log)
+            if entry.logger is None:
+                self._start_log(entry, log)
             stderr = self._limits.console_fd if entry.name == self._limits.catch_all else -1
             entry.unit = self._supervise(entry, entry.name, Stdio(stdout=entry.pipe, stderr=stderr))
         except (OSError, Busy) as error:
             why = say.reason(error) if isinstance(error, OSError) else "another supervisor does"
             self._retry(NO_START, f"unable to supervise {entry.name}: {why}")
-            self._abandon(entry)
 
-    def _abandon(self, entry: Entry) -> None:
-        if entry.logger is None:
-            self._forget(entry)
-        else:
-            self._dismiss_logger(entry, kill=False)
+    def _queue(self, entry: Entry, log: Identity | None) -> None:
+        if not entry.queued:
+            entry.queued = True
+            self._tree.queue(lambda: self._start(entry, log))
 
     def _supervise(self, entry: Entry, name: str, stdio: Stdio) -> Unit:
         fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._fd)
@@ -180,11 +186,7 @@ class Scandir:
         except BaseException:
             os.close(fd)
             raise
-        try:
-            self._tree.adopt(unit)
-        except OSError:
-            unit.close()
-            raise
+        self._tree.adopt(unit)
         self._owners[unit] = entry
         return unit
 
@@ -214,12 +216,13 @@ class Scandir:
             entry.unit.stdio.stdout = entry.pipe
 
     def _start_log(self, entry: Entry, identity: Identity | None) -> None:
-        entry.log = identity
         if identity is None:
+            entry.log = None
             return
         if entry.pipe is None:
             entry.pipe = Pipe()
         entry.logger = self._supervise(entry, f"{entry.name}/log", Stdio(stdin=entry.pipe))
+        entry.log = identity
 
     def _left_pipe(self, name: str) -> tuple[int, int] | None:
         """The pipe that a killed svscan held between a service and its logger, if either of them lives."""
@@ -233,17 +236,25 @@ class Scandir:
     # Ends -----------------------------------------------------------------------------------------
 
     def gone(self, unit: Unit) -> None:
-        """A unit has ended: forget it, and let its logger end too."""
-        entry = self._owners.pop(unit)
+        """A unit has ended. While its entry is there it comes back; else its logger ends too, and all is forgotten."""
+        entry = self._owners.pop(unit, None)
+        if entry is None:
+            return
         if entry.logger is unit:
             entry.logger, entry.log = None, None
         else:
             entry.unit = None
-            self._dismiss_logger(entry, kill=False)
-        if entry.present:
+        if entry.present and not self._ending:
             self.due = min(self.due, now() + COME_BACK)
-        if entry.unit is None and entry.logger is None:
+        elif entry.unit is None:
+            self._let_end(entry)
+
+    def _let_end(self, entry: Entry) -> None:
+        """The service is down for good: its logger reads what is left, and then there is nothing."""
+        if entry.logger is None:
             self._forget(entry)
+        else:
+            self._dismiss_logger(entry, kill=False)
 
     def _forget(self, entry: Entry) -> None:
         del self._entries[entry.identity]
@@ -258,6 +269,7 @@ class Scandir:
 
     def dismiss_all(self, *, kill_loggers: bool) -> None:
         """End everything, and start nothing more."""
+        self._ending = True
         self._tree.forget_starts()
         for entry in list(self._entries.values()):
             if entry.unit is None and entry.logger is None:

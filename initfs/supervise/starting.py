@@ -48,6 +48,7 @@ def run(
         raise Refused("notification-fd and lock-fd are the same", NEVER)
     argv = ["./run", directory.name]
     given: Pairs = []
+    copies: list[int] = []
     notification = -1
     try:
         if start.notification_fd:
@@ -56,7 +57,7 @@ def run(
             given.append((theirs, start.notification_fd))
         if start.lock_fd:
             argv = _lock(directory.name, protocol, start.lock_fd, given, argv)
-        pairs = _apart([*stdio, *given])
+        pairs, copies = _apart([*stdio, *given])
         pid = _spawn(argv, pairs, directory.fd, environment, apart=start.new_pid_namespace)
     except OSError as error:
         if notification >= 0:
@@ -64,7 +65,7 @@ def run(
         retry = RETRY_BUSY if error.errno == errno.ETXTBSY else RETRY
         raise Refused(_why(error, "./run", directory.fd), retry) from error
     finally:
-        for ours, _ in given:
+        for ours in (*(ours for ours, _ in given), *copies):
             os.close(ours)
     return Started(pid, notification)
 
@@ -108,13 +109,14 @@ def _lock(name: str, protocol: Protocol, fd: int, given: Pairs, argv: list[str])
     return argv
 
 
-def _apart(pairs: Pairs) -> Pairs:
-    """The same pairs in an order in which no dup2 destroys what a later one needs."""
+def _apart(pairs: Pairs) -> tuple[Pairs, list[int]]:
+    """The same pairs such that no dup2 destroys what a later one needs, and the copies made for it, to be closed."""
     targets = {theirs for _, theirs in pairs}
-    if any(ours in targets and ours != theirs for ours, theirs in pairs):
-        above = max(targets) + 1
-        return [(fcntl.fcntl(ours, fcntl.F_DUPFD_CLOEXEC, above), theirs) for ours, theirs in pairs]
-    return pairs
+    if not any(ours in targets and ours != theirs for ours, theirs in pairs):
+        return pairs, []
+    above = max(targets) + 1
+    copies = [fcntl.fcntl(ours, fcntl.F_DUPFD_CLOEXEC, above) for ours, _ in pairs]
+    return [(copy, theirs) for copy, (_, theirs) in zip(copies, pairs, strict=True)], copies
 
 
 def _spawn(

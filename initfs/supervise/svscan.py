@@ -42,6 +42,7 @@ TRAPPED = (
 # What a signal means as command letters, unless an executable .svscan/SIGNAME takes its place.
 COMMANDS = {signals.HUP: "h", signals.TERM: "t", signals.INT: "t", signals.QUIT: "q"}
 SCRIPTED = (*COMMANDS, signals.USR1, signals.USR2, signals.PWR, signals.WINCH)
+LETTERS_MAX = 64
 HOPELESS = 1.0  # seconds: errors that come faster than this one after another end the loop
 MODES = {"p": "poweroff", "r": "reboot", "s": "halt", "e": "other"}
 
@@ -100,15 +101,6 @@ class OutOfOrder(Exception):
     """Turning on makes no sense: the same comes again and again."""
 
 
-def describe(error: BaseException) -> str:
-    """An exception in one line, with the place where it arose."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    place = f" at {os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}" if trace else ""
-    return f"{type(error).__name__}: {error}{place}"
-
-
 class Svscan:
     """The program: a scan directory, its commands and signals, until it is told to end."""
 
@@ -122,9 +114,11 @@ class Svscan:
         self._fd = _open_scandir(given.scandir)
         self._private = self._take()
         self.tree = Tree(runit=given.runit)
+        self.tree.loop.on_signals(
+            self.signalled, *TRAPPED
+        )  # before a directory is watched, which sends signals
         self.scandir = Scandir(self.tree, self._fd, self._limits())
         self.tree.on_gone = self.scandir.gone
-        self.tree.loop.on_signals(self.signalled, *TRAPPED)
         self.tree.loop.watch(self._control, self._commanded)
         self.serve_events()
 
@@ -151,7 +145,7 @@ class Svscan:
                 if not self.turn():
                     return
             except Exception as error:
-                say.warning(f"bug: {describe(error)}; going on")
+                say.warning(f"bug: {say.describe(error)}; going on")
                 if self.tree.now - failed < HOPELESS:
                     raise OutOfOrder from error
                 failed = self.tree.now
@@ -187,7 +181,7 @@ class Svscan:
         self._pending += letters
 
     def _commanded(self) -> None:
-        data = os.read(self._control, files.KNOB_SIZE)
+        data = files.take(self._control, LETTERS_MAX) or b""
         known = "".join(chr(byte) for byte in data if chr(byte) in "zabhitqnN" + "".join(MODES))
         if len(known) < len(data):
             say.warning("unknown command on .svscan/control ignored")
@@ -196,11 +190,11 @@ class Svscan:
     def _act(self) -> None:
         """Do what was commanded. A prune waits for the scan that was asked for with it; an end waits for nothing."""
         letters, self._pending = self._pending, ""
-        for index, letter in enumerate(letters):
+        for letter in letters:
             if letter in "nN" and self.scandir.requested and not self._ending:
-                self._pending = letters[index:]
-                return
-            self._do(letter)
+                self._pending = (self._pending + letter)[:LETTERS_MAX]
+            else:
+                self._do(letter)
 
     def _do(self, letter: str) -> None:
         match letter:
@@ -234,6 +228,9 @@ class Svscan:
         os.dup2(null, 1)
         os.dup2(null, 2)
         os.close(null)
+        if say.stream != 2:
+            os.close(say.stream)
+            say.stream = self.options.console_fd
 
     def _script(self, name: str) -> bool:
         """Spawn .svscan/NAME; False when there is none, or it can't be run."""
@@ -262,9 +259,11 @@ class Svscan:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             fcntl.lockf(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        except BlockingIOError as error:
             text = f"unable to supervise {self.options.scandir}: another svscan does"
             raise say.Fatal(say.USAGE, text) from error
+        except OSError as error:
+            raise say.unable("lock .svscan/lock", error) from error
         try:
             files.make_fifo("control", 0o600, at=fd)
             self._control = files.hold_fifo("control", at=fd)
@@ -304,6 +303,7 @@ def _open_scandir(path: str) -> int:
 
 
 def main(argv: list[str]) -> int:
+    files.have_standard_descriptors()
     signals.ignore(signals.PIPE)
     program = Svscan(parse(argv))
     program.begin()

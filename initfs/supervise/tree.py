@@ -41,7 +41,7 @@ class Tree:
         self.environment = dict(os.environ)
         self.runit = runit
         self.on_gone: Callable[[Unit], None] = lambda _unit: None
-        self._null = -1
+        self._null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
         self._owners: dict[int, Owner] = {}
         self._due: dict[Unit, float] = {}
         self._changed: dict[Unit, None] = {}
@@ -67,13 +67,25 @@ class Tree:
         self._starts.append(start)
 
     def adopt(self, unit: Unit) -> None:
-        """Begin a new unit; the files that nobody waits for follow when nothing is left to start."""
-        unit.begin()
+        """Begin a new unit; the files that nobody waits for follow when nothing is left to start.
+
+        OSError when it can't be begun: it is closed then.
+        """
+        try:
+            unit.begin()
+        except OSError:
+            self.drop(unit)
+            unit.close()
+            raise
         self._changed[unit] = None
 
     def own(self, pid: int, owner: Owner) -> None:
         """The death of the child PID is OWNER's news."""
         self._owners[pid] = owner
+
+    def disown(self, pid: int) -> None:
+        """The death of PID is nobody's news any more."""
+        self._owners.pop(pid, None)
 
     def changed(self, unit: Unit) -> None:
         """The unit's status files are out of date, and it may have letters to send."""
@@ -90,8 +102,6 @@ class Tree:
 
     def null_stdio(self) -> list[tuple[int, int]]:
         """/dev/null as standard input and output."""
-        if self._null < 0:
-            self._null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
         return [(self._null, 0), (self._null, 1)]
 
     def died(self) -> None:
@@ -125,25 +135,32 @@ class Tree:
 
     def _reap(self) -> None:
         """A restart that is due at once does not wait for the next waitpid(2), which walks all children."""
-        self._deaths = False
         for count, (pid, status) in enumerate(process.reap(), 1):
             owner = self._owners.pop(pid, None)
             if owner is not None:  # else an orphan that the kernel gave us
-                owner.died(status)
+                self._guard(f"the death of {pid}", owner.died, status)
             if count == REAPED_AT_ONCE:  # a dying crowd must not starve the others
-                self._deaths = True
                 return
+        self._deaths = False
 
     def _expire(self) -> None:
         if not self._due:
             return
         now = self.now
         for unit in [unit for unit, deadline in self._due.items() if deadline <= now]:
-            unit.feed(Expired())
+            self._due.pop(unit, None)
+            self._guard(unit.name, unit.feed, Expired())
+
+    def _guard(self, what: str, call: Callable[..., object], *arguments: object) -> None:
+        """Call; what goes wrong with one service is said, and is no trouble for the others."""
+        try:
+            call(*arguments)
+        except Exception as error:  # noqa: BLE001
+            say.warning(f"bug: {what}: {say.describe(error)}; going on")
 
     def _work(self) -> None:
         for _ in range(min(BATCH, len(self._starts))):
-            self._starts.pop(0)()
+            self._guard("a start", self._starts.pop(0))
 
     def _flush(self) -> None:
         """Bring some units' files up to date, then tell: who hears a letter must find its state in the file.
@@ -175,7 +192,12 @@ class Tree:
         while self._gone:
             unit = next(iter(self._gone))
             self._write(unit)
-            unit.close()
-            self.on_gone(unit)
-            for noted in (self._gone, self._due, self._changed, self._later):
-                noted.pop(unit, None)
+            self.drop(unit)
+            self._guard(unit.name, unit.close)
+            self._guard(unit.name, self.on_gone, unit)
+            self._gone.pop(unit, None)
+
+    def drop(self, unit: Unit) -> None:
+        """Know nothing of a unit any more."""
+        for noted in (self._gone, self._due, self._changed, self._later):
+            noted.pop(unit, None)

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from initfs.supervise.pipes import Stdio
     from initfs.supervise.tree import Owner, Tree
 
+COMMANDS_AT_ONCE = 64
 NEWS = (Died, Asked)  # with what happens to a living process, all for which the policy matters
 STATES = {Phase.DOWN: DOWN, Phase.GONE: DOWN, Phase.UP: RUN, Phase.FINISH: FINISH}
 
@@ -62,6 +63,7 @@ class Unit:
         "_since",
         "_spawning",
         "_tree",
+        "closed",
         "directory",
         "name",
         "protocol",
@@ -80,6 +82,7 @@ class Unit:
         self._policy = Policy()
         self._notification = self._pidfd = -1
         self._custom: Custom | None = None
+        self.closed = False
         self._deaths: list[tuple[bytes, int]] = []
         self._changed = time.time_ns()
         self._since = self._spawning = boot_time()
@@ -87,6 +90,7 @@ class Unit:
 
     def begin(self) -> None:
         """Hear commands, and start it for the first time, if it is to be up. OSError when its FIFOs can't be made."""
+        self.protocol.write_first(self._status())
         self.protocol.open()
         self._tree.loop.watch(self.protocol.control, self._commanded)
         self._publish(Publish("supervised", "s"))
@@ -106,7 +110,7 @@ class Unit:
         from initfs.supervise import adoption
 
         self._pidfd = os.pidfd_open(former.pid)
-        self._tree.loop.watch(self._pidfd, lambda: self.died(0))
+        self._tree.loop.watch(self._pidfd, lambda: self._adopted_died(former.pid))
         if not former.ready:
             number = self.directory.start().notification_fd
             self._listen(adoption.notification_end(former, number) if number else -1)
@@ -114,6 +118,11 @@ class Unit:
         started = self._tree.now - (boot_time() - former.since) / 1_000_000
         self.feed(Adopted(former.pid, former.ready, started))
         self._changed, self._since, self._readied = former.changed, former.since, former.readied
+
+    def _adopted_died(self, pid: int) -> None:
+        """Its pidfd says so. Of our own child, as process 1 has after it executed itself anew, the kernel tells how as well."""
+        self._tree.disown(pid)
+        self.died(process.status_of(pid))
 
     @property
     def environment(self) -> dict[str, str]:
@@ -126,6 +135,8 @@ class Unit:
 
     def feed(self, event: Event) -> None:
         """Hand an event to the automaton and do what it says; the answers to its effects follow at once."""
+        if self.closed:
+            return
         events = [event]
         now = self._tree.now
         while events:
@@ -156,7 +167,8 @@ class Unit:
 
     def ask(self, letters: str) -> None:
         """Act on command letters, in order, each after its script in control/, if there is one."""
-        if self._custom is None and self.directory.has_control():
+        logger = self.stdio.stdin is not None  # runsv has no scripts for loggers
+        if self._custom is None and not logger and self.directory.has_control():
             from initfs.supervise.custom import Custom
 
             self._custom = Custom(self)
@@ -169,8 +181,11 @@ class Unit:
     def write(self) -> None:
         """Write the files as things stand now."""
         self.protocol.furnish()
+        self.protocol.write(self._status(), self.service.failure)
+
+    def _status(self) -> Status:
         s = self.service
-        status = Status(
+        return Status(
             STATES[s.phase],
             s.pid,
             s.wanted,
@@ -183,10 +198,10 @@ class Unit:
             self._since,
             self._readied,
         )
-        self.protocol.write(status, s.failure)
 
     def close(self) -> None:
         """Let go of all descriptors; the lock goes with them."""
+        self.closed = True
         self._close_notification()
         self._close_pidfd()
         if self.protocol.control >= 0:
@@ -203,7 +218,7 @@ class Unit:
             case Kill(pid, signum):
                 process.kill(pid, signum)
             case Tally(status):
-                self._deaths.append((tai.pack(time.time_ns()), status))
+                self._deaths.append((tai.pack(time.time_ns(), tai.LEAP), status))  # only s6's tools read it
             case MarkDown(down):
                 self.directory.mark_down(down)
             case Publish():
@@ -271,9 +286,8 @@ class Unit:
 
     def _heard(self) -> None:
         """Something came through the notification pipe: a newline is readiness, an end without one is silence."""
-        try:
-            data = os.read(self._notification, 4096)
-        except BlockingIOError:
+        data = files.take(self._notification)
+        if data is None:
             return
         if b"\n" in data or not data:
             self._close_notification()
@@ -292,7 +306,16 @@ class Unit:
             os.close(self._pidfd)
             self._pidfd = -1
 
+    def hear_commands(self, hear: bool) -> None:
+        """While a script in control/ runs, letters wait in the FIFO, which has an end, and not in here."""
+        if self.closed:
+            return
+        if hear:
+            self._tree.loop.watch(self.protocol.control, self._commanded)
+        else:
+            self._tree.loop.forget(self.protocol.control)
+
     def _commanded(self) -> None:
-        """One read a turn: a flooded FIFO must not starve the others."""
-        data = os.read(self.protocol.control, files.KNOB_SIZE)
+        """A few letters a turn: a flooded FIFO must not starve the others."""
+        data = files.take(self.protocol.control, COMMANDS_AT_ONCE) or b""
         self.ask(control.letters(data, runit=self._tree.runit))

@@ -35,7 +35,24 @@ mount --bind "$4" host
 cp -a etc/initfs/early/. run/service/
 mkfifo -m 600 run/service/svscan-log/fifo
 export PYTHONPATH="$3" PYTHONDONTWRITEBYTECODE=1 PATH=/usr/bin:/bin
-exec /usr/sbin/chroot . "$5" -sSP -c 'from initfs.pid1.init import main; main(["init"])' 2>host/console
+printf '#!/bin/sh\\nexec "%s" -sSP -c "$BECOME" 2>>/host/console\\n' "$5" >init
+chmod +x init
+export BECOME="$6"
+exec /usr/sbin/chroot . /init
+"""
+BECOME = 'from initfs.pid1.init import main; main(["init"])'
+# Like it, but every SIGWINCH is an error in the loop, twice in a row: what process 1 must survive.
+BROKEN = """
+from initfs.pid1 import init
+def act(self, before=init.Init._act):
+    if "broken" in self._pending:
+        raise RuntimeError("broken on purpose")
+    before(self)
+def signalled(self, signum, before=init.Init.signalled):
+    before(self, signum)
+    self._pending += "broken" * (signum == 28)
+init.Init._act, init.Init.signalled = act, signalled
+init.main(["init"])
 """
 CATCH_ALL = """#!/bin/sh
 exec <fifo >/dev/null
@@ -55,10 +72,12 @@ class Machine:
         *,
         rc_init: str = "exit 0",
         rc_shutdown: str = "exit 0",
+        broken: bool = False,
     ) -> None:
         self.root, self.host = path / "root", path / "host"
         self.events: list[dict[str, Any]] = []
         self._partial = b""
+        self.become = BROKEN if broken else BECOME
         for name in ("etc/initfs/early", "run", "tmp", "proc", "dev", "usr", "host"):
             (self.root / name).mkdir(parents=True)
         self.host.mkdir()
@@ -89,7 +108,7 @@ class Machine:
         prefix = Path(sys.base_prefix).resolve()
         self.process = subprocess.Popen(
             ["unshare", "--fork", "--pid", "--mount", "--net", "--kill-child", "--propagation", "private",
-             "sh", "-c", STAGE, "sh", str(self.root), str(prefix), str(ROOT), str(self.host), python],
+             "sh", "-c", STAGE, "sh", str(self.root), str(prefix), str(ROOT), str(self.host), python, self.become],
             stdin=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
         self.pid = self._find_pid()
@@ -153,6 +172,14 @@ class Machine:
         event: dict[str, Any] = json.loads(line)
         self.events.append(event)
         return event
+
+    def again(self) -> None:
+        """Process 1 executes itself anew: wait for the end of its former events, and follow the new ones."""
+        while self.next(20.0) is not None:
+            pass
+        self._socket.close()
+        self.events, self._partial = [], b""
+        self._connect()
 
     def run(self, *argv: str) -> subprocess.CompletedProcess[str]:
         """Run one of our programs inside."""

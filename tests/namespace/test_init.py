@@ -80,12 +80,55 @@ def test_stage_2_waits_until_the_catch_all_logger_reads(tmp_path: Path) -> None:
     (machine.root / "etc/initfs/early/svscan-log/run").write_text(slow)
     os.mkfifo(machine.host / "go")
     with machine:
-        machine.wait_for("stage2")
-        assert machine.next(0.5) is None
-        assert not (machine.host / "done").exists()
+        machine.wait_for("up", "svscan-log")
+        machine.wait_for("tree")
+        assert machine.next(0.5) is None, "no stage 2 yet"
         (machine.host / "go").write_text("go\n")
+        machine.wait_for("stage2")
         machine.wait_for("booted")
         assert (machine.host / "done").exists()
+
+
+def test_a_logger_that_never_comes_does_not_keep_the_machine_from_booting(tmp_path: Path) -> None:
+    machine = Machine(tmp_path, {"getty_tty": SLEEPER})
+    (machine.root / "etc/initfs/early/svscan-log/run").write_text("#!/bin/sh\nexit 1\n")
+    with machine:
+        machine.wait_for("booted")
+        assert machine.run("svstat", "-u", "/run/service/getty_tty").stdout == "true\n"
+
+
+def test_what_early_services_say_before_the_logger_reads_is_kept_and_kills_nobody(tmp_path: Path) -> None:
+    # LOG-119 (partly)
+    slow = "#!/bin/sh\nread -r go </host/go\nexec <fifo >/dev/null\necho >&3\nexec 3>&-\nexec cat >>/host/catch-all\n"
+    talker = "#!/bin/sh\ni=0\nwhile [ $i -lt 3000 ]; do echo line $i of an early service; i=$((i+1)); done\nexec sleep 1000\n"
+    machine = Machine(tmp_path, {"a_talker": talker})
+    (machine.root / "etc/initfs/early/svscan-log/run").write_text(slow)
+    os.mkfifo(machine.host / "go")
+    with machine:
+        machine.wait_for("up", "a_talker")
+        (machine.host / "go").write_text("go\n")
+        machine.wait_for("booted")
+        machine.run("poweroff")
+        machine.wait_end()
+        logged = (machine.host / "catch-all").read_text().splitlines()
+        assert [line for line in logged if "early" in line] == [
+            f"line {i} of an early service" for i in range(3000)
+        ]
+
+
+def test_process_1_that_is_out_of_order_executes_itself_anew_and_nothing_is_restarted(tmp_path: Path) -> None:
+    with Machine(tmp_path, {"web": SLEEPER}, broken=True) as machine:
+        up = machine.wait_for("up", "web")
+        machine.wait_for("booted")
+        machine.signal("WINCH")
+        machine.run("svscanctl", "-z", "/run/service")  # a second turn, and a second error
+        machine.again()
+        adopted = machine.wait_for("up", "web")
+        assert (adopted["pid"], adopted["reason"]) == (up["pid"], "adopted")
+        assert machine.run("svc", "-wr", "-k", "/run/service/web").returncode == 0
+        assert machine.wait_for("down", "web")["reason"] == "signal KILL", "still our own child"
+        machine.run("poweroff")
+        assert machine.wait_end() == -signal.SIGINT
 
 
 def test_a_failing_stage_2_leaves_the_early_services_up(tmp_path: Path) -> None:

@@ -338,7 +338,6 @@ def test_when_a_command_has_had_its_effect(goal: str, now: dict[str, Any] | None
     assert commands.done(goal, before, None if now is None else replace(down, **now)) == expected
 
 
-@pytest.mark.xfail(strict=True, reason="FIFOs are opened before the first status is written")
 def test_what_listens_has_a_status(tmp_path: pathlib.Path) -> None:
     service = Tree(tmp_path).add("a", SLEEP, down="")
     tree = supervise.Tree()

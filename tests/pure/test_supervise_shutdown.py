@@ -31,7 +31,11 @@ if TYPE_CHECKING:
     from initfs.pid1.shutdown import Effect, Event
 
 MODES = ("halt", "poweroff", "reboot")
-EVENTS: list[Event] = [*(Asked(mode) for mode in MODES), Finished(), Expired()]
+EVENTS: list[Event] = [
+    *(Asked(mode) for mode in MODES),
+    *(Finished(stage) for stage in (Stage.SCRIPT, Stage.SERVICES, Stage.TERM, Stage.KILL)),
+    Expired(),
+]
 
 
 def walk() -> dict[Shutdown, list[tuple[Event, Shutdown, list[Effect]]]]:
@@ -68,14 +72,16 @@ def test_no_event_leads_back_and_every_wait_has_an_end() -> None:
     for state, outcomes in walk().items():
         for event, after, _ in outcomes:
             assert order.index(after.stage) - order.index(state.stage) in (0, 1)
-            if isinstance(event, Finished | Expired) and state.stage not in (Stage.RUNNING, Stage.ENDED):
+            if isinstance(event, Finished) and event.stage != state.stage:
+                assert after == state, "what comes late is no news"
+            elif isinstance(event, Finished | Expired) and state.stage not in (Stage.RUNNING, Stage.ENDED):
                 assert after.stage != state.stage, "neither success nor a time-out is without consequence"
             if after.stage not in (Stage.RUNNING, Stage.ENDED):
                 assert after.deadline < NEVER
 
 
 def test_nothing_happens_before_somebody_asks_and_nothing_after_the_end() -> None:
-    for nothing in (Finished(), Expired()):
+    for nothing in (Finished(Stage.RUNNING), Expired()):
         assert step(Shutdown(), nothing, 1.0) == (Shutdown(), [])
     ended = Shutdown(stage=Stage.ENDED, mode="halt")
     for event in EVENTS:
@@ -88,7 +94,7 @@ def test_the_stages_in_order(mode: str) -> None:
     state, effects = step(Shutdown(), Asked(mode), 10.0)
     seen = list(effects)
     while state.stage != Stage.ENDED:
-        state, effects = step(state, Finished(), 10.0)
+        state, effects = step(state, Finished(state.stage), 10.0)
         seen += effects
     assert seen == [
         Tell("stopping"),
