@@ -63,7 +63,11 @@ def medians(runs: Iterable[Mapping[str, float]]) -> dict[str, float]:
 
 def keep(found: Mapping[str, Mapping[str, float]], runs: int) -> None:
     """Write the numbers where later ones can be compared with them."""
-    document = {"unit": "seconds since the kernel's start; wall: since the start of QEMU", "runs": runs, "boards": found}
+    document = {
+        "unit": "seconds since the kernel's start; wall: since the start of QEMU",
+        "runs": runs,
+        "boards": found,
+    }
     host.replace(host.ROOT / "build" / "bench" / "boot.json", json.dumps(document, indent=1).encode() + b"\n")
 
 

@@ -180,6 +180,7 @@ def begun(s: Service, pid: int, now: float) -> Service:
         phase=Phase.UP,
         pid=pid,
         ran=True,
+        group=pid,
         ready=False,
         paused=False,
         termed=False,

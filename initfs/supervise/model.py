@@ -52,6 +52,7 @@ class Service:
     pid: int = 0  # of run in UP, of finish in FINISH
     status: int = 0  # wait status of the last run
     ran: bool = False  # it was started at least once
+    group: int = 0  # pid of the last run: its process group
     started: float = 0.0  # when this life began
     readied: float = NEVER  # when it announced readiness in this life
     pause: float = 0.0  # to keep before the next start; what doubles

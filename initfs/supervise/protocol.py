@@ -12,7 +12,7 @@ from __future__ import annotations
 import fcntl
 import os
 
-from initfs import files
+from initfs import files, say
 from initfs.notify import fifodir
 from initfs.supervise import status as layout
 
@@ -83,14 +83,17 @@ class Protocol:
         _link(CONTROL, OK, self._at)
         self.control = files.hold_fifo(CONTROL, at=self._at)
 
-    def furnish(self) -> None:
+    def furnish(self, name: str) -> None:
         """Make the rest, once: what is told to listeners and remembered of deaths. No start waits for it."""
         if self._furnished:
             return
-        if fifodir.ensure("event", at=self._at):
-            self._letters = b""  # nobody can have listened before it was there
-        else:
-            fifodir.clean("event", at=self._at)
+        try:
+            if fifodir.ensure("event", at=self._at):
+                self._letters = b""  # nobody can have listened before it was there
+            else:
+                fifodir.clean("event", at=self._at)
+        except OSError as error:
+            say.warning(f"{name}: unable to use event/: {say.reason(error)}; nobody can listen")
         if self._fresh:
             files.create(TALLY, at=self._at)
         else:

@@ -1,4 +1,4 @@
-"""The status file: 35 bytes that every suite's clients read as their own, and 16 of ours.
+"""The status file: 35 bytes that every suite's clients read as their own, and 20 of ours.
 
     0-11   TAI64N of the last change between up and down        all
     12-15  pid, little endian                                   daemontools, runit
@@ -10,6 +10,7 @@
     34     1 paused, 2 finishing, 4 wanted up, 8 ready          s6
     35-42  CLOCK_BOOTTIME microseconds of that change           ours
     43-50  CLOCK_BOOTTIME microseconds of readiness, or 0       ours
+    51-54  pid of the last run, which names its process group   ours
 
 With the boot-time of its start a pid names one process for ever, and ages are right on a board whose clock jumps.
 
@@ -25,7 +26,7 @@ import struct
 from initfs import tai
 from initfs.value import value
 
-LAYOUT = struct.Struct(">12s4sBcBB4xQHBQQ")
+LAYOUT = struct.Struct(">12s4sBcBB4xQHBQQI")
 SIZE = 35  # what s6's clients need
 SHORT = (18, 20)  # what daemontools' supervise and runsv write
 DOWN, RUN, FINISH = 0, 1, 2
@@ -47,6 +48,7 @@ class Status:
     changed: int  # nanoseconds since 1970: the last change between up and down
     since: int = 0  # CLOCK_BOOTTIME microseconds of that change, 0 when not known
     readied: int = 0  # CLOCK_BOOTTIME microseconds of readiness, 0 when it is not ready or not known
+    group: int = 0  # process group of the last run, 0 when there was none or it is not known
 
 
 def encode(status: Status) -> bytes:
@@ -67,6 +69,7 @@ def encode(status: Status) -> bytes:
         flags,
         status.since,
         status.readied,
+        status.group,
     )
 
 
@@ -77,7 +80,7 @@ def decode(data: bytes) -> Status:
     """
     if len(data) < SIZE and len(data) not in SHORT:
         raise ValueError(f"{len(data)} bytes instead of {SIZE}")
-    stamp, little, paused, want, termed, state, _, wait_status, flags, since, readied = LAYOUT.unpack(
+    stamp, little, paused, want, termed, state, _, wait_status, flags, since, readied, group = LAYOUT.unpack(
         data[: LAYOUT.size].ljust(LAYOUT.size, b"\0")
     )
     pid = int.from_bytes(little, "little")
@@ -97,6 +100,7 @@ def decode(data: bytes) -> Status:
         changed=tai.unpack(stamp),
         since=since,
         readied=readied,
+        group=group,
     )
 
 

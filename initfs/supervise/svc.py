@@ -5,9 +5,6 @@ Source: `spec/supervision.md` 1.5. Several directories: all are tried, the code 
 
 from __future__ import annotations
 
-import errno
-import os
-
 from initfs import options, say, signals
 from initfs.supervise import client
 from initfs.supervise.control import SIGNALS
@@ -16,6 +13,7 @@ USAGE = "svc [-wu|-wU|-wd|-wD|-wr|-wR] [-T ms] [-s signal] [-abqhkti12pcyrlPCKod
 COMMANDS = "abqhkti12pcyrlPCKoduDUxOQ"
 LETTERS_MAX = 62
 WAITS = "uUdDrR"
+NEVER = float("inf")
 BY_SIGNAL = {number: letter for letter, number in SIGNALS.items()} | {
     signals.STOP: "p",
     signals.CONT: "c",
@@ -67,22 +65,16 @@ def _send(directory: str, letters: str) -> int:
 
 
 def _wait(directories: list[str], letters: str, wait: str, timeout: str) -> int:
-    """Become svlisten, which subscribes before it has this program send the commands."""
-    from initfs.main import run
+    """Do as svlisten does: subscribe before this program, run anew, sends the commands."""
+    from initfs.notify.arguments import until
+    from initfs.supervise import svlisten, waiters
 
-    limit = ["-t", timeout] if timeout else []
-    if wait in "UR" and not all(_announces(directory) for directory in directories):
-        say.warning("no notification-fd: waiting for up instead of ready")
-        wait = wait.lower()
+    silent = [directory for directory in directories if wait in "UR" and not waiters.announces(directory)]
+    for directory in silent:
+        say.warning(f"{directory} has no notification-fd: waiting for up instead of ready")
+    asked = waiters.Request(wait, False, until(timeout, USAGE) if timeout else NEVER, [])
     if not letters:
-        return run(["svwait", f"-{wait}", *limit, "--", *directories])
+        with waiters.Services(directories, wait, lenient=True) as services:
+            return services.wait(asked.deadline)
     command = ["svc", *(f"-{letter}" for letter in letters), "--", *directories]
-    return run(["svlisten", f"-{wait}", *limit, "--", *directories, "", *command])
-
-
-def _announces(directory: str) -> bool:
-    try:
-        os.stat(f"{directory}/notification-fd")
-    except OSError as error:
-        return error.errno != errno.ENOENT
-    return True
+    return svlisten.listen(asked, directories, command, lenient=True)

@@ -28,14 +28,15 @@ def main(argv: list[str]) -> int:
         raise say.usage(USAGE)
     if not directories:
         return become(program, USAGE)
-    return _listen(asked, directories, program)
+    return listen(asked, directories, program)
 
 
-def _listen(asked: Request, directories: list[str], program: list[str]) -> int:
+def listen(asked: Request, directories: list[str], program: list[str], *, lenient: bool = False) -> int:
+    """Subscribe, have PROGRAM run, and wait; see `Services` for LENIENT. The exit code."""
     some = asked.some
     if some and asked.wanted in "rR":
         say.warning("-o has no meaning with -r or -R: all services are waited for")
         some = False
-    with Services(directories, asked.wanted, down="D") as services:
+    with Services(directories, asked.wanted, down="D", lenient=lenient) as services:
         child.start(program)
         return services.wait(asked.deadline, some=some)

@@ -123,7 +123,7 @@ FIELDS: dict[str, Callable[[Seen], str]] = {
     "ready": lambda seen: _truth(seen.status.ready or seen.status.state == DOWN),
     "paused": lambda seen: _truth(seen.status.paused),
     "pid": lambda seen: str(seen.status.pid or -1),
-    "pgid": lambda seen: str(seen.status.pid or -1),
+    "pgid": lambda seen: str(seen.status.group or seen.status.pid or -1),
     "exitcode": lambda seen: str(seen.exit_code if seen.ended and not seen.signum else -1),
     "signal": lambda seen: f"SIG{signals.name(seen.signum)}" if seen.ended and seen.signum else "NA",
     "signum": lambda seen: str(seen.signum if seen.ended and seen.signum else -1),

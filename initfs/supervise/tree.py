@@ -29,7 +29,10 @@ if TYPE_CHECKING:
 
 BATCH = 50  # units started, or brought up to date on disk, in one turn
 REAPED_AT_ONCE = 512
-AGAIN = 1.0  # seconds until a status file that could not be written is tried again
+AGAIN, SELDOM = (
+    1.0,
+    60.0,
+)  # seconds until a status file that could not be written is tried again, at first and at last
 
 
 class Tree:
@@ -47,6 +50,9 @@ class Tree:
         self._changed: dict[Unit, None] = {}
         self._later: dict[Unit, float] = {}  # whose files or letters wait, and until when
         self._gone: dict[Unit, None] = {}
+        self._unwritten: dict[
+            Unit, float
+        ] = {}  # whose files could not be written, and the pause before the next try
         self._starts: list[Callable[[], None]] = []
         self._deaths = False
         self._turns = 0
@@ -181,12 +187,16 @@ class Tree:
         """Write a unit's files and send its letters; returns when to come again."""
         try:
             unit.write()
-            return unit.protocol.flush(self.now)
         except FileNotFoundError:
             return NEVER  # the directory was removed while the service ran
         except OSError as error:
-            say.warning(f"{unit.name}: unable to write its status: {say.reason(error)}; trying again")
-            return self.now + AGAIN
+            if self._unwritten.setdefault(unit, AGAIN) == AGAIN:
+                what = f"unable to write its status: {say.reason(error)}"
+                say.warning(f"{unit.name}: {what}; trying again, ever more seldom")
+            self._unwritten[unit] = min(2 * self._unwritten[unit], SELDOM)
+            return self.now + self._unwritten[unit] / 2
+        self._unwritten.pop(unit, None)
+        return unit.protocol.flush(self.now)
 
     def _let_go(self) -> None:
         while self._gone:
@@ -199,5 +209,5 @@ class Tree:
 
     def drop(self, unit: Unit) -> None:
         """Know nothing of a unit any more."""
-        for noted in (self._gone, self._due, self._changed, self._later):
+        for noted in (self._gone, self._due, self._changed, self._later, self._unwritten):
             noted.pop(unit, None)

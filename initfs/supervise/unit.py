@@ -180,7 +180,7 @@ class Unit:
 
     def write(self) -> None:
         """Write the files as things stand now."""
-        self.protocol.furnish()
+        self.protocol.furnish(self.name)
         self.protocol.write(self._status(), self.service.failure)
 
     def _status(self) -> Status:
@@ -197,6 +197,7 @@ class Unit:
             self._changed,
             self._since,
             self._readied,
+            s.group,
         )
 
     def close(self) -> None:

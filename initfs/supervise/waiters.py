@@ -51,7 +51,10 @@ def request(argv: list[str], letters: str, usage_line: str) -> Request:
 class Services:
     """The services in DIRECTORIES, subscribed to from the making on. say.Fatal 102 when one has no supervisor."""
 
-    def __init__(self, directories: list[str], wanted: str, down: str = "d") -> None:
+    def __init__(
+        self, directories: list[str], wanted: str, down: str = "d", *, lenient: bool = False
+    ) -> None:
+        """LENIENT: a service that announces no readiness is waited for to be up, where the others must be ready."""
         make_room(2 * len(directories))
         self._loop = Loop()
         self._subscriptions: list[fifodir.Subscription] = []
@@ -59,7 +62,8 @@ class Services:
         self._held: list[int] = []
         try:
             for index, directory in enumerate(directories):
-                self._add(index, directory, wanted, down)
+                meant = wanted.lower() if lenient and not announces(directory) else wanted
+                self._add(index, directory, meant, down)
         except BaseException:
             self.close()
             raise
@@ -110,6 +114,11 @@ class Services:
         self._loop.forget(supervisor)
         self._hear(index)
         self._waits[index] = waiting.step(self._waits[index], ord("x"))
+
+
+def announces(directory: str) -> bool:
+    """Whether a service announces its readiness."""
+    return os.path.lexists(f"{directory}/notification-fd")
 
 
 def make_room(descriptors: int) -> None:

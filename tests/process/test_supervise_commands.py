@@ -234,9 +234,6 @@ def test_waiting_for_ready_without_readiness_warns_and_waits_for_up(tree: Tree) 
     assert "warning" in found.stderr
 
 
-@pytest.mark.xfail(
-    strict=True, reason="one service without notification-fd makes svc wait for the others' up only"
-)
 def test_waiting_for_ready_is_decided_for_each_directory(tree: Tree) -> None:
     # The rule of 1.5: per directory.
     tree.add("a", "exec sleep 999", notification_fd="3\n")
@@ -290,9 +287,6 @@ def test_svstat_during_finish_says_neither_up_nor_ready(tree: Tree) -> None:
     os.kill(finish, signal.SIGKILL)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="pgid of what is down is -1; the rule is the group of the last instance"
-)
 def test_svstat_names_the_process_group_of_the_last_instance(tree: Tree) -> None:
     tree.add("a", "exit 0")
     tree.start()

@@ -367,13 +367,19 @@ class Tree:
         self.wait_furnished(name)
 
     def wait_furnished(self, name: str) -> None:
-        """Return when a service can be commanded. The last of its files is the status, which comes by rename."""
-        try:
-            wait_exists(self.scandir / name / "supervise/status")
-        except Late as late:
-            self.happened()
-            ended = self.process.poll() if self.process else None
-            raise Late(f"{late}; exit code {ended}; said: {self.said[-2000:]}") from None
+        """Return when a service can be commanded, and all its files are there and agree: `stat` comes before `status`."""
+        directory = self.scandir / name / "supervise"
+        wait_exists(directory / "stat")
+        deadline = time.monotonic() + PATIENCE
+        while ("down", "run", "finish")[self.status(name).state] != self.told_state(name):
+            if time.monotonic() > deadline:
+                raise Late(f"the files of {name} do not agree")
+            select.select([], [], [], 0.002)
+
+    def told_state(self, name: str) -> str:
+        """The first word of its `stat`."""
+        text = (self.scandir / name / "supervise/stat").read_text()
+        return text.partition(",")[0].strip()
 
     # The end -------------------------------------------------------------------------------------
 
