@@ -13,6 +13,7 @@ from tests.namespace.machine import Machine
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="namespaces need root here")
 SLEEPER = "#!/bin/sh\nexec sleep 1000\n"
 
 
