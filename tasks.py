@@ -33,7 +33,8 @@ def test(context: Context, quick: bool = False, k: str = "", jobs: int = 2) -> N
     """Run the tests: style, types, pure, process, namespace, image and vm. --quick leaves out what boots a machine."""
     from board.host import need
 
-    need(PACKAGES)
+    with board.telling():
+        need(PACKAGES)
     words = [sys.executable, "-m", "pytest", "-n", str(jobs), "--dist", "loadgroup"]
     words += ["-m", '"not vm and not image"'] if quick else []
     words += ["-k", f'"{k}"'] if k else []

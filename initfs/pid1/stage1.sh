@@ -47,7 +47,7 @@ esac
 mount -t devtmpfs -o nosuid,mode=0755 dev /dev
 mount -t proc -o nosuid,nodev,noexec proc /proc
 mount -t sysfs -o nosuid,nodev,noexec sys /sys
-mount -t tmpfs -o nosuid,nodev,mode=0755 run /run || rescue "there is no /run"
+mount -t tmpfs -o nosuid,nodev,mode=0755,size=25% run /run || rescue "there is no /run"
 read -r INITFS_STAGE1 _ </proc/uptime
 
 # An interpreter that cannot start would take the kernel with it, so it is tried first, while the tree is laid out.

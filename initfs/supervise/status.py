@@ -1,4 +1,4 @@
-"""The status file: 35 bytes that every suite's clients read as their own, and 20 of ours.
+"""The status file: 35 bytes that every suite's clients read as their own, and ours.
 
     0-11   TAI64N of the last change between up and down        all
     12-15  pid, little endian                                   daemontools, runit
@@ -8,9 +8,10 @@
     24-31  pid, big endian                                      s6
     32-33  wait status of the last run, big endian              s6
     34     1 paused, 2 finishing, 4 wanted up, 8 ready          s6
-    35-42  CLOCK_BOOTTIME microseconds of that change           ours
-    43-50  CLOCK_BOOTTIME microseconds of readiness, or 0       ours
-    51-54  pid of the last run, which names its process group   ours
+    40-42  wait status and flags again                          s6 2.13, which has a process group at 32-39
+    43-50  CLOCK_BOOTTIME microseconds of that change           ours
+    51-58  CLOCK_BOOTTIME microseconds of readiness, or 0       ours
+    59-62  pid of the last run, which names its process group   ours
 
 With the boot-time of its start a pid names one process for ever, and ages are right on a board whose clock jumps.
 
@@ -26,7 +27,7 @@ import struct
 from initfs import tai
 from initfs.value import value
 
-LAYOUT = struct.Struct(">12s4sBcBB4xQHBQQI")
+LAYOUT = struct.Struct(">12s4sBcBB4xQHB5xHBQQI")
 SIZE = 35  # what s6's clients need
 SHORT = (18, 20)  # what daemontools' supervise and runsv write
 DOWN, RUN, FINISH = 0, 1, 2
@@ -67,6 +68,8 @@ def encode(status: Status) -> bytes:
         status.pid,
         status.wait_status,
         flags,
+        status.wait_status,
+        flags,
         status.since,
         status.readied,
         status.group,
@@ -80,8 +83,8 @@ def decode(data: bytes) -> Status:
     """
     if len(data) < SIZE and len(data) not in SHORT:
         raise ValueError(f"{len(data)} bytes instead of {SIZE}")
-    stamp, little, paused, want, termed, state, _, wait_status, flags, since, readied, group = LAYOUT.unpack(
-        data[: LAYOUT.size].ljust(LAYOUT.size, b"\0")
+    stamp, little, paused, want, termed, state, _, wait_status, flags, _, _, since, readied, group = (
+        LAYOUT.unpack(data[: LAYOUT.size].ljust(LAYOUT.size, b"\0"))
     )
     pid = int.from_bytes(little, "little")
     if state > FINISH or want not in b"ud\0":

@@ -128,7 +128,7 @@ def test_a_control_script_may_take_the_place_of_a_signal(started: Started) -> No
     script.write_text("#!/bin/sh\necho asked >> told\n")
     script.chmod(0o755)
     started.begin("runsv", service)
-    until(lambda: supervised(service) and pid(service))
+    until(lambda: supervised(service) and pid(service) != 0)
     before = pid(service)
     assert started.sv("term", "a")[0] == 0
     until((service / "told").exists)

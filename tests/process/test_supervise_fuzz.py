@@ -239,6 +239,7 @@ def test_any_name_in_the_scan_directory(tree: Fuzzed) -> None:
         new = {name for name in found if name not in known}
         for name in new:
             directory = os.path.join(os.fsencode(tree.scandir), name)
+            shutil.rmtree(directory, ignore_errors=True)  # of a former example that failed
             os.mkdir(directory)
             with open(os.path.join(directory, b"run"), "w") as run:
                 run.write('#!/bin/sh\nprintf %s "$1" | cksum >"$EAR"\nexec sleep 999\n')
