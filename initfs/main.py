@@ -15,7 +15,10 @@ def main(argv: list[str] | None = None) -> int:
     """Run the program that argv names and return its exit code."""
     uncoerce()
     argv = list(sys.argv if argv is None else argv)
+    service = behind_link(argv[0])
     argv[0] = os.path.basename(argv[0])
+    if service:
+        return run(argv, service)
     if argv[0] not in PROGRAMS:
         argv = argv[1:]
     if not argv or argv[0] not in PROGRAMS:
@@ -40,11 +43,20 @@ def uncoerce() -> None:
         del os.environ["LC_CTYPE"]
 
 
-def run(argv: list[str]) -> int:
-    """Run the program argv[0] in this process; whatever it raises is said in one grammar."""
+def behind_link(path: str) -> str:
+    """The program whose link the link PATH leads to, when PATH itself has another name: as init.d/web -> sv; "" for none."""
+    if os.path.basename(path) in PROGRAMS or not os.path.islink(path):
+        return ""
+    target = os.path.join(os.path.dirname(path), os.readlink(path))
+    name = os.path.basename(target)
+    return name if name in PROGRAMS else behind_link(target)
+
+
+def run(argv: list[str], name: str = "") -> int:
+    """Run the program NAME, or argv[0], in this process; whatever it raises is said in one grammar."""
     say.program = argv[0]
     try:
-        module = __import__(PROGRAMS[argv[0]], fromlist=["main"])
+        module = __import__(PROGRAMS[name or argv[0]], fromlist=["main"])
         if "--help" in argv[1:2]:
             print(f"usage: {module.USAGE}")
             return say.OK

@@ -1,4 +1,4 @@
-"""docs/features.md, made from the tests: a test names the rows that it shows in a comment of its body, `# SUP-031 NOT-142`.
+"""docs/features.md, made from the tests: a test names the rows that it shows in a comment of its own, `# SUP-031 NOT-142`.
 
 A row of which only a part is shown is followed by `(partly)`. `python -m tests.features --write` (or `inv table`) rewrites the list.
 """
@@ -32,7 +32,7 @@ name the rows; `inv table` rewrites this list from them, and a test holds the tw
 | row | state | tests |
 |---|---|---|
 """
-COMMENT = re.compile(r"^\s*#((?: [A-Z]{2,3}-\d{3}(?: \(partly\))?)+)$")
+COMMENT = re.compile(r"(?:^|\s)#((?: [A-Z]{2,3}-\d{3}(?: \(partly\))?)+)$")
 NAMED = re.compile(r"([A-Z]{2,3}-\d{3})( \(partly\))?")
 
 
@@ -44,7 +44,7 @@ def shown() -> dict[str, list[tuple[str, bool]]]:
         for line in path.read_text().splitlines():
             if line.startswith(("def ", "async def ")):
                 test = line.partition("def ")[2].partition("(")[0]
-            match = COMMENT.match(line)
+            match = COMMENT.search(line)
             if match and test.startswith("test_"):
                 for row, partly in NAMED.findall(match[1]):
                     found.setdefault(row, []).append((f"{path.relative_to(ROOT)}::{test}", not partly))

@@ -208,9 +208,6 @@ def test_sv_as_an_init_script_has_the_codes_of_the_lsb(tree: Tree) -> None:
         assert lsb(tree, "a", *wrong) == 2
 
 
-@pytest.mark.xfail(
-    strict=True, reason="initfs.main does not yet follow a link called by a service's name to sv"
-)
 def test_a_link_in_init_d_leads_to_sv(tmp_path: pathlib.Path) -> None:
     # RUN-085 (partly)
     program = tmp_path / "sv"
