@@ -51,8 +51,8 @@ FILES = (
     "/etc/hosts",
     "/etc/resolv.conf",
     "/etc/pip.conf",
-    "/root/.config/pip/pip.conf",
-    "/root/.pip/pip.conf",
+    os.path.expanduser("~/.config/pip/pip.conf"),
+    os.path.expanduser("~/.pip/pip.conf"),
 )
 # Run by sh as process 1 of the namespaces: $1 the root, $2 the folder to work in, $3 the command, then folders to show inside.
 # The last sh is not replaced by the command: it is process 1, which has to bury orphans.

@@ -25,10 +25,10 @@ ROOT = Path(__file__).parents[2]
 STAGE = """
 set -e
 cd "$1"
+mount -t tmpfs tmp tmp # before what may lie in there: a checkout, for one
 for each in usr "$2" "$3"; do mkdir -p "./$each"; mount --bind "/${each#/}" "./$each"; done
 mount -t proc proc proc
 mount -t tmpfs run run
-mount -t tmpfs tmp tmp
 mount --rbind /dev dev
 mkdir -p run/initfs run/service run/uncaught-logs
 mount --bind "$4" host
