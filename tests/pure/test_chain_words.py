@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -8,6 +9,9 @@ from hypothesis import strategies as st
 
 from initfs.chain.substitute import in_word, in_words, split
 from initfs.chain.words import BadScript, block, lex, quote
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 WORD = st.binary(max_size=12).filter(lambda word: b"\0" not in word).map(os.fsdecode)
 # An empty block and an empty word are the same word, told apart by who expects a block: here nobody does.
@@ -30,7 +34,7 @@ def test_any_bytes_are_a_command_line_or_a_bad_script(script: bytes) -> None:  #
         assert all("\0" not in word for word in words)
 
 
-def plain(tree: list[object]) -> bool:
+def plain(tree: Sequence[object]) -> bool:
     """No word at this level begins with a space: in execline's encoding that is what a block's words begin with."""
     return all(plain(each) if isinstance(each, list) else not str(each).startswith(" ") for each in tree)
 
