@@ -41,7 +41,8 @@ def tree(place: pathlib.Path) -> Iterator[Tree]:
     found = Tree(place / "scan")
     (place / "bin").mkdir()
     program = place / "bin/initfs"
-    program.write_text(f'#!/bin/sh\nPYTHONPATH={ROOT} exec {SYSTEM_PYTHON} -S -m initfs.main "$@"\n')
+    shutil.copytree(ROOT / "initfs", place / "lib/initfs")  # the checkout may lie where others may not look
+    program.write_text(f'#!/bin/sh\nPYTHONPATH={place}/lib exec {SYSTEM_PYTHON} -S -m initfs.main "$@"\n')
     program.chmod(0o755)
     found.directory.mkdir()
     yield found
