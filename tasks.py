@@ -9,7 +9,7 @@ from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import task
 
-from bench import tasks as bench
+from bench.tasks import bench
 from board import tasks as board
 from qemu import tasks as qemu
 
@@ -74,7 +74,6 @@ def table(context: Context) -> None:
     context.run(f"{sys.executable} -m tests.features --write")
 
 
-namespace = Collection(test, fresh, lint, table)
+namespace = Collection(test, fresh, lint, bench, table)
 for verb in (*Collection.from_module(board).tasks.values(), *qemu.collection.tasks.values()):
     namespace.add_task(verb)
-namespace.add_collection(bench.collection)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from invoke.collection import Collection
 from invoke.tasks import task
 
 from bench import boot as booting
@@ -14,30 +13,42 @@ from board.report import Report, mode
 from qemu.tasks import failures
 
 
-@task(help={"board": "name, or all", "runs": "boots of each", "json": "lines of JSON"})
-def boot(_: object, board: str = "all", runs: int = 3, json: bool = False) -> None:
-    """Kernel start to /init, to Python's first line, to the tree, to getty, to the lease: medians, per board."""
-    names = model.names() if board == "all" else [board]
-    with failures(), Report(mode(as_json=json)) as report:
-        found = booting.measure(names, runs, report)
-    print(booting.text(found))
-
-
 @task(
+    positional=["what"],
     help={
-        "counts": "numbers of services, with commas",
-        "suites": "with commas, or all: floor, initfs, s6, runit, busybox, supervisord",
-        "runs": "of each suite with each number",
+        "what": "boot or supervise",
+        "board": "boot: name, or all",
+        "counts": "supervise: numbers of services, with commas",
+        "suites": "supervise: with commas, or all: floor, initfs, s6, runit, busybox, supervisord",
+        "runs": "of each board, or of each suite with each number",
         "json": "lines of JSON",
-    }
+    },
 )
-def supervise(
-    _: object, counts: str = "10,100,500,1000", suites: str = DEFAULT, runs: int = 5, json: bool = False
+def bench(
+    _: object,
+    what: str,
+    board: str = "all",
+    counts: str = "10,100,500,1000",
+    suites: str = DEFAULT,
+    runs: int = 3,
+    json: bool = False,
 ) -> None:
-    """Services started, memory, idleness, restarts, the end: ours beside other supervisors and a floor, with ratios."""
-    with failures(), Report(mode(as_json=json)) as report:
-        found = supervising.compare(choose(suites), numbers(counts), max(1, runs), report)
-    print(supervising.FILE.read_text() if json else supervising.text(found), end="")
+    """Measure: `inv bench boot`, or `inv bench supervise`. Medians, as a table; numbers under build/bench/.
+
+    boot: kernel start to /init, to Python's first line, to the tree, to getty, to the lease, per board. supervise: services started,
+    memory, idleness, restarts, the end: ours beside other supervisors and a floor, with ratios.
+    """
+    with failures():
+        if what == "boot":
+            names = model.names() if board == "all" else [board]
+            with Report(mode(as_json=json)) as report:
+                print(booting.text(booting.measure(names, runs, report)))
+        elif what == "supervise":
+            with Report(mode(as_json=json)) as report:
+                found = supervising.compare(choose(suites), numbers(counts), max(1, runs), report)
+            print(supervising.FILE.read_text() if json else supervising.text(found), end="")
+        else:
+            raise Failure("measure", f"{what!r} is neither boot nor supervise", usage=True)
 
 
 def numbers(text: str) -> list[int]:
@@ -47,6 +58,3 @@ def numbers(text: str) -> list[int]:
         if not word.isdecimal() or not int(word):
             raise Failure("read --counts", f"{word!r} is not a number of services", usage=True)
     return [int(word) for word in words]
-
-
-collection = Collection("bench", boot, supervise)
