@@ -42,7 +42,8 @@ def bench(
         if what == "boot":
             names = model.names() if board == "all" else [board]
             with Report(mode(as_json=json)) as report:
-                print(booting.text(booting.measure(names, runs, report)))
+                times = booting.measure(names, runs, report)
+            print(booting.text(times))
         elif what == "supervise":
             with Report(mode(as_json=json)) as report:
                 found = supervising.compare(choose(suites), numbers(counts), max(1, runs), report)
