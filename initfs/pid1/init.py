@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import fcntl
 import os
-import select
 import time
 
-from initfs import files, kernel, process, say, signals
+from initfs import files, process, say, signals
 from initfs.loop import NEVER
-from initfs.pid1 import mounts, shutdown
+from initfs.pid1 import leaving, shutdown
 from initfs.pid1.shutdown import Shutdown, Stage
 from initfs.supervise.svscan import CATCH_ALL, Options, OutOfOrder, Svscan
 
@@ -28,7 +27,6 @@ SCANDIR = "/run/service"
 FIFO = f"{SCANDIR}/{CATCH_ALL}/fifo"
 EVENTS = "/run/initfs/events"
 LAST_WORDS = "/run/initfs/events-port"  # a link to where events go when nobody is left to carry them
-LEAVE_LIMIT = 20.0  # seconds that writing out and unmounting may take
 LOGGER_LIMIT = 5.0  # seconds that stage 2 waits for the catch-all logger
 AGAIN = "INITFS_AGAIN"  # in the environment: when, and how often in a row, process 1 has executed itself anew
 SOON, OFTEN = 60.0, 3  # that often within that many seconds, and a person has to look
@@ -150,7 +148,7 @@ class Init(Svscan):
             case shutdown.SignalAll(signum):
                 _signal_all(signum)
             case shutdown.Leave(mode):
-                leave(mode)
+                leaving.leave(mode)
 
     def _open_last_words(self) -> None:
         """Nobody carries the events any more: write those of the end where the carrier wrote them."""
@@ -159,35 +157,6 @@ class Init(Svscan):
         except OSError:
             return
         self.tree.journal.write_last(fd, self._end_began)
-
-
-def leave(mode: str) -> None:
-    """Write out and unmount, in a child that a dead disk may hold for LEAVE_LIMIT seconds, and make the system call."""
-    os.chdir("/")
-    pid = os.fork()
-    if pid == 0:
-        try:
-            os.sync()
-            mounts.unmount_all()
-        finally:
-            os._exit(0)
-    with select.epoll() as epoll:
-        child = os.pidfd_open(pid)
-        epoll.register(child, select.EPOLLIN)
-        if not epoll.poll(LEAVE_LIMIT):
-            say.warning("writing out and unmounting takes too long; leaving without")
-    files.tried(mode, lambda: kernel.reboot(mode))
-    letter = b"b" if mode == "reboot" else b"o"
-    files.tried("leave by the kernel's emergency door", lambda: trigger(letter))
-
-
-def trigger(letter: bytes) -> None:
-    """Tell the kernel by /proc/sysrq-trigger (Documentation/admin-guide/sysrq.rst)."""
-    fd = os.open("/proc/sysrq-trigger", os.O_WRONLY | os.O_CLOEXEC)
-    try:
-        os.write(fd, letter)
-    finally:
-        os.close(fd)
 
 
 class Script:

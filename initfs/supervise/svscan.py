@@ -114,9 +114,8 @@ class Svscan:
         self._fd = _open_scandir(given.scandir)
         self._private = self._take()
         self.tree = Tree(runit=given.runit)
-        self.tree.loop.on_signals(
-            self.signalled, *TRAPPED
-        )  # before a directory is watched, which sends signals
+        # Before a directory is watched: that sends signals, whose default is the end.
+        self.tree.loop.on_signals(self.signalled, *TRAPPED)
         self.scandir = Scandir(self.tree, self._fd, self._limits())
         self.tree.on_gone = self.scandir.gone
         self.tree.loop.watch(self._control, self._commanded)
@@ -175,10 +174,6 @@ class Svscan:
             self._aborted = True
         elif signum in SCRIPTED and not self._script(f"SIG{signals.name(signum)}"):
             self._pending += self.commands.get(signum, "")
-
-    def command(self, letters: str) -> None:
-        """Act on command letters, in order, at the end of this turn."""
-        self._pending += letters
 
     def _commanded(self) -> None:
         data = files.take(self._control, LETTERS_MAX) or b""
