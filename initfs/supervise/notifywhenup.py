@@ -18,7 +18,7 @@ from initfs.options import number, parse
 from initfs.supervise import status
 
 USAGE = "notifywhenup [-d fd] [-e fifodir] [-f] [-t ms] prog..."
-FLAGS = 34  # where the status file has them
+FLAGS = 34  # where the oldest readers look for them
 
 
 def main(argv: list[str]) -> int:
@@ -65,7 +65,8 @@ def record(pid: int) -> None:
         content = os.read(fd, files.KNOB_SIZE)
         said = status.decode(content)
         if said.state == status.RUN and said.pid == pid:
-            os.pwrite(fd, bytes([content[FLAGS] | status.READY]), FLAGS)
+            for place in {FLAGS, status.flags_at(content)}:
+                os.pwrite(fd, bytes([content[place] | status.READY]), place)
     except ValueError as error:
         say.warning(f"unable to record readiness: {error}")
     finally:

@@ -52,6 +52,11 @@ class Status:
     group: int = 0  # process group of the last run, 0 when there was none or it is not known
 
 
+def flags_at(data: bytes) -> int:
+    """Where s6's flags are in a status file: since s6 2.13 a process group stands before them. Ours has them in both places."""
+    return 42 if len(data) > 42 else 34
+
+
 def encode(status: Status) -> bytes:
     """The content of `supervise/status`."""
     flags = PAUSED if status.paused or not (status.ran or status.pid) else 0

@@ -11,7 +11,7 @@ Sources: `spec/supervision.md` 1.7, `spec/notification.md` 4.2 and 4.7.
 from __future__ import annotations
 
 from initfs import say
-from initfs.supervise.status import FINISHING, READY, SIZE
+from initfs.supervise.status import FINISHING, READY, SIZE, flags_at
 from initfs.value import replace, value
 
 TYPE_CHECKING = False
@@ -51,12 +51,12 @@ class Wait:
 def level(status: bytes) -> Level:
     """The Level in a status file; ValueError for one without the part that s6 reads and all who send events write.
 
-    Only bytes 24-34 are looked at: they are the same in our file and in that of s6-supervise.
+    Only the pid and the flags are looked at: our file has them where every version of s6-supervise has its own.
     """
     if len(status) < SIZE:
         raise ValueError(f"{len(status)} bytes instead of {SIZE}")
     running = any(status[24:32])
-    flags = status[34]
+    flags = status[flags_at(status)]
     finishing = bool(flags & FINISHING)
     up = running and not finishing
     return Level(up, up and bool(flags & READY), finishing)

@@ -52,7 +52,7 @@ def container(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     service = tmp_path / "scan/web"
     service.mkdir(parents=True)
     run = service / "run"
-    run.write_text("#!/bin/sh\n(sleep 0.1 & exec true) &\necho $$ >started\nexec sleep 999\n")
+    run.write_text("#!/bin/sh\n(true & exec true) &\necho $$ >started\nexec sleep 999\n")
     run.chmod(0o755)
     finish = tmp_path / "scan/.svscan/finish"
     finish.parent.mkdir()

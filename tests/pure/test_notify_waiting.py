@@ -137,3 +137,12 @@ def test_any_bytes_are_a_level_or_refused(data: bytes) -> None:
         assert isinstance(level(data), Level)
     except ValueError:
         assert len(data) < 35
+
+
+def test_the_status_of_s6_since_2_13_is_understood_too() -> None:
+    pid, group, stopped = (7).to_bytes(8, "big"), (7).to_bytes(8, "big"), b"\0\0"
+    up, ready, finishing = (bytes(24) + pid + group + stopped + bytes([flags]) for flags in (4, 4 | 8, 2 | 4))
+    assert [len(one) for one in (up, ready, finishing)] == [43, 43, 43]
+    assert level(up) == UP
+    assert level(ready) == READY
+    assert level(finishing) == FINISHING
