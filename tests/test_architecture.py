@@ -30,8 +30,12 @@ ALLOWED: dict[str, set[str]] = {
     "chain": set(),
     "notify": {"chain"},
     "supervise": {"chain", "notify"},
+    "log": {"notify"},
+    "local": {"chain", "notify"},
+    "manager": {"chain", "notify", "supervise", "local"},
     "pid1": {"supervise"},
     "network": {"supervise"},
+    "devices": {"supervise"},
 }
 PURE = (
     "initfs/tai.py",
