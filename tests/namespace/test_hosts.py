@@ -6,15 +6,16 @@ import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-from tests.process.tree import ROOT, Tree
+from tests.namespace.machine import wait_until
+from tests.process.tree import ROOT, Tree, children, wait_exists
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 EXAMPLES = ROOT / "docs/examples"
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="namespaces need root here")
@@ -52,7 +53,7 @@ def container(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     service = tmp_path / "scan/web"
     service.mkdir(parents=True)
     run = service / "run"
-    run.write_text("#!/bin/sh\n(true & exec true) &\necho $$ >started\nexec sleep 999\n")
+    run.write_text("#!/bin/sh\n(true & exec true) &\n>started\nexec sleep 999\n")
     run.chmod(0o755)
     finish = tmp_path / "scan/.svscan/finish"
     finish.parent.mkdir()
@@ -76,7 +77,9 @@ def test_as_process_1_of_a_container_it_reaps_ends_on_term_and_becomes_finish(
     container: subprocess.Popen[bytes], tmp_path: Path
 ) -> None:
     # SUP-026 SUP-028
-    children = Path(f"/proc/{container.pid}/task/{container.pid}/children").read_text().split()
-    os.kill(int(children[0]), 15)
+    wait_exists(tmp_path / "scan/web/started")
+    (svscan,) = children(container.pid)
+    wait_until(lambda: len(children(svscan)) == 1, "only sleep left: the orphans are reaped")
+    os.kill(svscan, 15)
     assert container.wait(20) == 0
     assert int((tmp_path / "scan/left").read_text()) <= 4, "finish, its ls and grep, and nobody else"
