@@ -46,9 +46,21 @@ PURE = (
     "initfs/supervise/control.py",
     "initfs/supervise/status.py",
     "initfs/supervise/waiting.py",
+    "initfs/manager/model.py",
+    "initfs/manager/definition.py",
+    "initfs/manager/resolve.py",
+    "initfs/manager/graph.py",
+    "initfs/manager/codec.py",
+    "initfs/manager/query.py",
     "initfs/pid1/shutdown.py",
-    "initfs/network/wanted.py",
+    "initfs/network/desired.py",
+    "initfs/network/model.py",
+    "initfs/network/names.py",
+    "initfs/network/netfiles.py",
     "initfs/network/plan.py",
+    "initfs/network/ruleset.py",
+    "initfs/network/wanted.py",
+    "initfs/network/zones.py",
 )
 EFFECTFUL = {"os", "time", "select", "fcntl", "subprocess", "_socket", "socket", "ctypes"}
 # What process 1 must not load (`design.md`): each costs milliseconds at boot and memory for ever.

@@ -75,6 +75,8 @@ def _words(script: bytes) -> Iterator[tuple[bytes, bool, int]]:
         elif script[at] == b"#"[0]:
             newline = script.find(b"\n", at)
             at = end if newline < 0 else newline
+        elif script[at : at + 2] == b"\\\n":
+            at += 2  # between words it continues the line; after the beginning of a word it would be a newline in that
         else:
             begin = at
             word, plain, at = _word(script, at)
