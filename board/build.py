@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from board import busybox, bytecode, host, kernel, model, pieces, root, store
+from board import busybox, bytecode, host, kernel, model, pieces, pypi, root, store
 from board import manifest as papers
 from board.apt import Root
 from board.architecture import architecture, suite
@@ -76,6 +76,7 @@ class Plan:
         parts = [repr((asdict(self.board), asdict(self.profile), os.environ.get("SOURCE_DATE_EPOCH")))]
         parts += [file.sha256 for file in self.files]
         parts += [str(self.busybox.program.parent.name), self.python.key, version()]
+        parts += pypi.key(pypi.distributions().values())
         here = Path(__file__).resolve().parent
         code = sorted(path for path in here.rglob("*") if path.suffix == ".py" or "skeleton" in path.parts)
         for path in (*(path for path in code if path.is_file()), *self.sources.files()):
@@ -169,7 +170,7 @@ def write(plan: Plan, trees: Sequence[tuple[File, Path]], folder: Path, report: 
     with report.step("assemble the root file system"):
         tree = root.assemble(
             plan.board, plan.profile, plan.sources, packages, python=plan.python, busybox=plan.busybox,
-            kernel_tree=kernel_tree, kernel_package=kernel_file.package, time=time,
+            kernel_tree=kernel_tree, kernel_package=kernel_file.package, time=time, others=pypi.distributions(),
         )  # fmt: skip
     with report.step("compress"):
         packed = pieces.pack(tree.records(), time)
@@ -207,13 +208,15 @@ def used(plan: Plan, packages: Packages, tree: Tree, kernel_package: str) -> dic
     for name in sorted({record.package for record in tree.records()} | {kernel_package}):
         if name == "initfs":
             found[name] = papers.Package(
-                name=name, version=version(), architecture="all", licence=licence(name, "")
+                name=name, version=version(), architecture="all", licence=licence(name, ""), pypi=True
             )
         elif name == "busybox":
             text = plan.busybox.copyright.read_text(errors="replace")
             found[name] = papers.Package(
                 name=name, version=plan.busybox.version, architecture="source", licence=licence(name, text)
             )
+        elif name in pypi.NAMES:
+            found[name] = papers.other(pypi.distribution(name))
         else:
             file = packages.files[name]
             terms = licence(name, packages.copyright(name))

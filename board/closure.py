@@ -9,6 +9,7 @@ Blocks for type checkers and `if __name__ == "__main__"` in the library are skip
 from __future__ import annotations
 
 import ast
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -48,6 +49,8 @@ START = (
     "linecache",
 )
 
+STATEMENT = re.compile(r"^(?:import|from) (?:[^(\n]*\([^)]*\)|[^\n]*)", re.MULTILINE)
+
 
 @dataclass(frozen=True, slots=True)
 class Module:
@@ -74,7 +77,7 @@ class Import:
 def imports(source: str, name: str, *, package: bool, own: bool) -> list[Import]:
     """Return what a module imports. `own`: follow functions too (and the part for running it as a program)."""
     found: list[Import] = []
-    for node, guarded in statements(ast.parse(source).body, own=own, guarded=False):
+    for node, guarded in statements(parsed(source, own=own).body, own=own, guarded=False):
         if isinstance(node, ast.Import):
             found += [Import(alias.name, guarded) for alias in node.names]
         else:
@@ -82,6 +85,18 @@ def imports(source: str, name: str, *, package: bool, own: bool) -> list[Import]
             found.append(Import(base, guarded))
             found += [Import(f"{base}.{alias.name}", maybe=True) for alias in node.names if alias.name != "*"]
     return found
+
+
+def parsed(source: str, *, own: bool) -> ast.Module:
+    """Return the syntax tree. Of a library that is newer than the Python that builds, which may not know its syntax,
+    at least the import statements that begin a line.
+    """
+    try:
+        return ast.parse(source)
+    except SyntaxError:
+        if own:
+            raise
+    return ast.parse("\n".join(match[0] for match in STATEMENT.finditer(source)))
 
 
 def absolute(node: ast.ImportFrom, name: str, *, package: bool) -> str:
@@ -130,14 +145,16 @@ def closure(
     extra: Iterable[str],
     find: Callable[[str], Module | None],
     inside: Collection[str],
+    without: Collection[str] = (),
 ) -> dict[str, Module]:
     """Return the library modules needed, by name.
 
     `own`: our sources by name, each with whether it is a package. `extra`: modules wanted beside. `find`: looks a
-    name up in the target's library. `inside`: names that are in the interpreter's binary.
+    name up in the target's library. `inside`: names that are in the interpreter's binary. `without`: names that our code
+    replaces before anybody imports them.
     Raises Failure naming the importer and the module when code of ours imports what there is not.
     """
-    search = Search(find, frozenset(inside))
+    search = Search(find, frozenset(inside), frozenset(without))
     for name in (*START, *extra):
         search.want(Import(name), "the list of the board or profile", required=True)
     packages = {name for name, (_, package) in own.items() if package}
@@ -154,17 +171,26 @@ def closure(
 class Search:
     """The growing closure: what was found, and what is still to be read."""
 
-    def __init__(self, find: Callable[[str], Module | None], inside: frozenset[str]) -> None:
-        self.find, self.inside = find, inside
+    def __init__(
+        self,
+        find: Callable[[str], Module | None],
+        inside: frozenset[str],
+        without: frozenset[str] = frozenset(),
+    ) -> None:
+        self.find, self.inside, self.without = find, inside, without
         self.found: dict[str, Module] = {}
         self.unread: list[Module] = []
+        self.frozen: set[str] = set()
 
     def want(self, wanted: Import, importer: str, *, required: bool) -> None:
         """Take a module and the packages above it; one that is nowhere is an error only if `required`."""
         parts = wanted.name.split(".")
         for length in range(1, len(parts) + 1):
             name = ".".join(parts[:length])
-            if name in self.found or self.builtin(name):
+            if name in self.found or name in self.without:
+                continue
+            if self.builtin(name):
+                self.follow_frozen(name)
                 continue
             module = self.find(name)
             if module is None:
@@ -177,6 +203,14 @@ class Search:
             self.found[name] = module
             self.unread.append(module)
 
+    def follow_frozen(self, name: str) -> None:
+        """A module frozen into the binary needs no file, but what it imports may: importlib.util's importlib._abc."""
+        if name not in self.frozen:
+            self.frozen.add(name)
+            module = self.find(name)
+            if module is not None:
+                self.unread.append(module)
+
     def builtin(self, name: str) -> bool:
         """Say whether the interpreter's binary has it. `os` has a file as well: see START."""
         return name in self.inside and name != "os"
@@ -184,7 +218,7 @@ class Search:
     def attribute(self, name: str) -> bool:
         """Say whether a dotted name can only be an attribute, as os.path is."""
         parent = name.rpartition(".")[0]
-        return bool(parent) and (parent in self.inside or parent in self.found)
+        return bool(parent) and any(parent in known for known in (self.inside, self.found, self.without))
 
     def drain(self) -> None:
         """Follow the library's own imports until nothing new comes."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 import posixpath
 from typing import TYPE_CHECKING
 
-from board import bytecode, services
+from board import bytecode, pypi, services
 from board.closure import Module, closure
 from board.elf import MAGIC, Elf
 from board.host import Failure
+from board.ours import literal
 from board.tree import Directory, File, Link, Record
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from board.bytecode import Python
     from board.ours import Sources
     from board.packages import Entry, Packages
+    from board.pypi import Distribution
 
 
 def interpreter(packages: Packages, version: str) -> Iterator[Record]:
@@ -30,8 +32,10 @@ def interpreter(packages: Packages, version: str) -> Iterator[Record]:
     yield Directory(path=f"/usr/lib/python{version}/lib-dynload", package=entry.package, group="interpreter")
 
 
-def finder(packages: Packages, version: str) -> Callable[[str], Module | None]:
-    """Return the look-up of library modules in the packages."""
+def finder(
+    packages: Packages, version: str, others: Mapping[str, Distribution]
+) -> Callable[[str], Module | None]:
+    """Return the look-up of library modules in the Debian packages, then in those that are not Debian's."""
     home = f"/usr/lib/python{version}"
     extensions = {
         posixpath.basename(path).partition(".")[0]: entry.path
@@ -44,7 +48,9 @@ def finder(packages: Packages, version: str) -> Callable[[str], Module | None]:
         for end, package in (("/__init__.py", True), (".py", False)):
             if entry := packages.find(path + end):
                 return Module(name, entry.path, package)
-        return Module(name, extensions[name], package=False) if name in extensions else None
+        if name in extensions:
+            return Module(name, extensions[name], package=False)
+        return pypi.find(name, others)
 
     return find
 
@@ -61,19 +67,34 @@ def scripts(records: Iterable[Record]) -> dict[str, str]:
 
 
 def wanted(
-    sources: Sources, programs: Mapping[str, str], extra: Iterable[str], packages: Packages, python: Python
-) -> dict[str, Module]:
+    sources: Sources, programs: Mapping[str, str], extra: Iterable[str], packages: Packages, python: Python,
+    others: Mapping[str, Distribution],
+) -> dict[str, Module]:  # fmt: skip
     """Return the library modules that our package and the Python programs of services need, and `extra` ones."""
     own = {name: (path.read_text(), path.name == "__init__.py") for name, path in sources.modules().items()}
     own |= {path: (source, False) for path, source in programs.items()}
-    return closure(own, extra, finder(packages, python.version), bytecode.inside(python))
+    netlink = sources.package / "network" / "netlink.py"
+    without: tuple[str, ...] = ()
+    plugins: tuple[str, ...] = ()
+    if netlink.is_file():
+        without = (*pypi.HOLLOW, *literal(netlink, "REPLACED"))
+        plugins = tuple(pypi.plugins(others))
+    find = finder(packages, python.version, others)
+    return closure(own, [*extra, *plugins], find, bytecode.inside(python), without)
 
 
-def stdlib(modules: Iterable[Module], packages: Packages, python: Python) -> Iterator[Record]:
+def stdlib(
+    modules: Iterable[Module], packages: Packages, python: Python, others: Mapping[str, Distribution]
+) -> Iterator[Record]:
     """Return the library: bytecode for the Python modules, extension modules as they are."""
     home = f"/usr/lib/python{python.version}"
     origin = {entry.path: entry.package for entry in packages.entries.values()}
     plain = [module for module in modules if not module.extension]
+    origin |= {
+        module.path: module.name.partition(".")[0]
+        for module in plain
+        if module.name.partition(".")[0] in others
+    }
     targets = [
         f"{home}/{module.name.replace('.', '/')}{'/__init__' if module.package else ''}" for module in plain
     ]

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from board.model import Board, Profile
     from board.pieces import Piece
+    from board.pypi import Distribution
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,13 +27,22 @@ class Package:
     architecture: str
     licence: str
     sha256: str = ""  # of the package's file
+    pypi: bool = False  # a Python package that is not Debian's
 
     def purl(self, suite: str) -> str:
         """Return its package URL (github.com/package-url/purl-spec)."""
-        if self.name == "initfs":
-            return f"pkg:pypi/initfs@{self.version}"
+        if self.pypi:
+            return f"pkg:pypi/{self.name}@{self.version}"
         version = self.version.replace(":", "%3A").replace("+", "%2B").replace("~", "%7E")
         return f"pkg:deb/debian/{self.name.replace('+', '%2B')}@{version}?arch={self.architecture}&distro={suite}"
+
+
+def other(distribution: Distribution) -> Package:
+    """Return the component of a Python package that is not Debian's."""
+    about = distribution
+    return Package(
+        name=about.name, version=about.version, architecture="all", licence=about.licence, pypi=True
+    )
 
 
 def row(record: Record, package: Package) -> dict[str, object]:

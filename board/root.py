@@ -18,13 +18,14 @@ from board.ours import ours
 from board.tree import Directory, File, Link, Node, Record, Tree
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from board.busybox import Busybox
     from board.bytecode import Python
     from board.model import Board, Profile
     from board.ours import Sources
     from board.packages import Entry, Packages
+    from board.pypi import Distribution
 
 SKELETON = Path(__file__).resolve().parent / "skeleton"
 LINKS = {"/bin": "usr/bin", "/sbin": "usr/bin", "/lib": "usr/lib", "/lib64": "usr/lib64", "/usr/sbin": "bin",
@@ -111,6 +112,7 @@ def link(path: str, entry: Entry) -> Link:
 def assemble(
     board: Board, profile: Profile, sources: Sources, packages: Packages,
     *, python: Python, busybox: Busybox, kernel_tree: Path, kernel_package: str, time: int,
+    others: Mapping[str, Distribution],
 ) -> Tree:  # fmt: skip
     """Return the whole tree of an image. Raises Failure as its parts do, and for a Python source in it."""
     tree = Tree(system(board, time))
@@ -119,8 +121,8 @@ def assemble(
     tree.update(whole(packages, sorted({*board.packages, *profile.packages})))
     tree.update(supervised(board, profile, sources))
     extra = (*profile.python, *board.python)
-    modules = wanted(sources, scripts(tree.by_path.values()), extra, packages, python)
-    tree.update(stdlib(modules.values(), packages, python))
+    modules = wanted(sources, scripts(tree.by_path.values()), extra, packages, python, others)
+    tree.update(stdlib(modules.values(), packages, python, others))
     tree.update(drivers(board, kernel_tree, kernel_package))
     bin_names = [posixpath.basename(path) for path in tree.by_path if posixpath.dirname(path) == "/usr/bin"]
     tree.update(applets(busybox, bin_names))

@@ -75,6 +75,7 @@ PROGRAMS: dict[str, str] = {
     "svc": "initfs.supervise.svc",
     "svdt": "initfs.supervise.svdt",
     "svdt-clear": "initfs.supervise.svdt_clear",
+    "svlog": "initfs.log.svlog",
     "svlink": "initfs.supervise.svlink",
     "svlisten": "initfs.supervise.svlisten",
     "svlisten1": "initfs.supervise.svlisten",

@@ -1,119 +1,164 @@
-"""fw: bring the network into the wanted state, once (`services/fw/README.md`)."""
+"""fw: bring the network into the wanted state, once (`services/fw/README.md`, `docs/networking.md`).
+
+First the firewall, then the difference between what files ask for and what the kernel has, then the small files of the resolver.
+It looks again until nothing differs: removing one thing may take another along in the kernel.
+"""
 
 from __future__ import annotations
 
 import os
 
-from initfs import files, options, process, say
+from initfs import files, options, say
+from initfs.network import desired, firewall, netfiles, sources
 from initfs.network import plan as planning
-from initfs.network.wanted import Invalid, Wanted, parse, render
+from initfs.network.model import Link
 from initfs.supervise import client
 
-USAGE = "fw [-n] [-s servicedir] [-a applied] directory..."
-RESOLVER = "/run/resolv.conf"
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from initfs.network.model import Actual, Operation, State
+    from initfs.network.netlink import Kernel
+    from initfs.network.sources import Sources
+
+USAGE = "fw [-n] [-s servicedir] [-a applied] [-e etc] directory..."
+LONG = {"dry-run": "n"}
+APPLIED = "/run/initfs/fw-applied"
+ROUNDS = 3
 PROMOTE = "/proc/sys/net/ipv4/conf/all/promote_secondaries"
-FILE_SIZE = 65536
+HEARD = {"on": "2", "off": "0"}  # accept_ra: 2 is also for a machine that routes
 
 
 def main(argv: list[str]) -> int:
-    given, directories = options.parse(argv[1:], "ns:a:", USAGE)
+    given, directories = options.parse(argv[1:], "ns:a:e:", USAGE, LONG)
     found = dict(given)
     if not directories:
         raise say.usage(USAGE)
     if "s" in found:
         client.send(found["s"], "o")  # before anything is read: what changes later is another run's
-    wanted = read_all(directories)
-    applied = found.get("a", "")
-    before = read_all([applied]).values() if applied else ()
-    operations = planning.plan(list(wanted.values()), actual(), {want.interface for want in before})
-    if "n" in found:
-        for operation in operations:
-            print("ip", *operation)
-        return say.OK
-    files.tried("keep addresses whose first neighbour goes", _promote)
-    failed = [operation for operation in operations if not _ip(operation)]
-    _replace(RESOLVER, planning.resolver(list(wanted.values())))
+    applied = found.get("a", APPLIED)
+    read = sources.read(directories)
+    from initfs.network.netlink import Kernel
+
+    with Kernel() as kernel:
+        if "n" in found:
+            return _show(read, kernel, applied)
+        os.makedirs(applied, exist_ok=True)
+        if not _firewall(read, applied):
+            return say.TEMPORARY  # no interface comes up without the firewall that it is to have
+        failed, waiting = _bring_about(read, kernel)
+    _write_files(read, found.get("e", "/etc"), found.get("s", ""))
+    _record(read, applied, failed | waiting)
     if failed:
         return say.TEMPORARY
-    if applied:
-        record(wanted, applied)
-    return say.OK
+    files.write(f"{applied}/up", b"")
+    return say.USAGE if read.refused else say.OK
 
 
-def record(wanted: dict[str, Wanted], applied: str) -> None:
-    """Keep what was brought about: a file in APPLIED for each file that was wanted, and none else."""
-    os.makedirs(applied, exist_ok=True)
-    for name, want in wanted.items():
-        _replace(f"{applied}/{name}", render(want))
-    for name in set(os.listdir(applied)) - set(wanted):
-        files.remove(f"{applied}/{name}")
+def _show(read: Sources, kernel: Kernel, applied: str) -> int:
+    """--dry-run: what would be done, and nothing else."""
+    rules = firewall.wanted(read, applied)
+    if rules is not None and not firewall.current(rules, applied):
+        print("nft -f - <<'END'", rules + "END", sep="\n")
+    actual, wanted = _state(read, kernel)
+    for operation in planning.plan(wanted, actual):
+        print("ip", operation)
+    for name in planning.absent(wanted, actual):
+        print("# waits for", name)
+    return say.USAGE if read.refused else say.OK
 
 
-def read_all(directories: list[str]) -> dict[str, Wanted]:
-    """What the files of all these directories want, by file name; of two of one name the last counts."""
-    return {name: want for directory in directories for name, want in read(directory).items()}
+def _firewall(read: Sources, applied: str) -> bool:
+    """Have the rules in force before any interface comes up; False when that failed."""
+    if read.firewall is None and not read.firewall_refused:
+        firewall.remove(applied)
+    rules = firewall.wanted(read, applied)
+    good = rules is None or firewall.current(rules, applied) or firewall.load(rules, applied)
+    if read.firewall is not None:
+        firewall.forward(read.firewall.routes)
+    if good and not os.path.exists(f"{applied}/{firewall.READY}"):
+        files.create(f"{applied}/{firewall.READY}")
+    return good
 
 
-def read(directory: str) -> dict[str, Wanted]:
-    """What the files of a directory want; one that is wrong is refused, and said."""
-    wanted = {}
+def _state(read: Sources, kernel: Kernel) -> tuple[Actual, State]:
+    actual = kernel.actual()
+    prefer = read.firewall.prefer if read.firewall else ()
+    return actual, desired.state(read.all_blocks, dict(actual.indexes), prefer)
+
+
+def _bring_about(read: Sources, kernel: Kernel) -> tuple[set[str], set[str]]:
+    """Obey the plan until it is empty. Returns the interfaces that do not have all that was wanted: those where something
+    failed, and those that are not there, which is no failure: they come with an event of their own.
+    """
+    firewall.setting(PROMOTE, "1")  # else the first address of a subnet takes all others with it
+    failed: set[str] = set()
+    waiting: set[str] = set()
+    for _ in range(ROUNDS):
+        actual, wanted = _state(read, kernel)
+        waiting = set(planning.absent(wanted, actual))
+        operations = planning.plan(wanted, actual)
+        _hear(read)
+        failed = {_interface(operation) for operation in operations if not _obeyed(kernel, operation)}
+        if not operations or failed:
+            break
+    for name in sorted(waiting):
+        say.info(f"{name} is not there: what is wanted of it waits")
+    return failed, waiting
+
+
+def _hear(read: Sources) -> None:
+    for block in read.all_blocks:
+        path = f"/proc/sys/net/ipv6/conf/{block.interface}/accept_ra"
+        if block.ra and os.path.exists(path):
+            firewall.setting(path, HEARD[block.ra])
+
+
+def _obeyed(kernel: Kernel, operation: Operation) -> bool:
     try:
-        names = sorted(name for name in os.listdir(directory) if name.endswith(".ipconf"))
-    except FileNotFoundError:
-        return {}
-    for name in names:
-        path = f"{directory}/{name}"
-        try:
-            wanted[name] = parse((files.read(path, size=FILE_SIZE) or b"").decode())
-        except (Invalid, UnicodeDecodeError, OSError) as error:
-            say.warning(f"{path} refused: {error}")
-    return wanted
-
-
-def actual() -> planning.Actual:
-    """What the kernel has now."""
-    return planning.Actual(
-        planning.read_addresses(_output("-o", "-4", "address", "show")),
-        planning.read_gateways(_output("-4", "route", "show")),
-    )
-
-
-def _promote() -> None:
-    """Without this the kernel removes with the first address of a subnet all its others, and the routes by them."""
-    fd = os.open(PROMOTE, os.O_WRONLY | os.O_CLOEXEC)
-    try:
-        os.write(fd, b"1\n")
-    finally:
-        os.close(fd)
-
-
-def _ip(operation: list[str]) -> bool:
-    status = os.waitstatus_to_exitcode(os.waitpid(_spawn(operation), 0)[1])
-    say.info(f"ip {' '.join(operation)}" + (f": exit {status}" if status else ""))
-    return status == 0
-
-
-def _output(*arguments: str) -> str:
-    reading, writing = os.pipe2(os.O_CLOEXEC)
-    pid = _spawn(list(arguments), (writing, 1))
-    os.close(writing)
-    with open(reading, encoding="utf-8", errors="replace") as answer:
-        text = answer.read()
-    if os.waitpid(pid, 0)[1]:
-        raise say.Fatal(say.TEMPORARY, f"unable to read the network's state: ip {' '.join(arguments)} failed")
-    return text
-
-
-def _spawn(arguments: list[str], *descriptors: tuple[int, int]) -> int:
-    found = (path for path in process.candidates("ip", os.environ) if os.access(path, os.X_OK))
-    path = next(found, "ip")
-    try:
-        return process.spawn(path, ["ip", *arguments], os.environ, descriptors=descriptors, session=False)
+        kernel.obey(operation)
     except OSError as error:
-        raise say.unable("run ip", error) from error
+        say.warning(f"unable to do `ip {operation}`: {say.reason(error)}")
+        return False
+    say.info(f"ip {operation}")
+    return True
 
 
-def _replace(path: str, content: str) -> None:
-    """Replace a file by rename, if it changes."""
-    if files.read(path, size=FILE_SIZE) != content.encode():
-        files.tried(f"write {path}", lambda: files.write(path, content.encode()))
+def _interface(operation: Operation) -> str:
+    subject = operation.subject
+    return subject.name if isinstance(subject, Link) else str(getattr(subject, "interface", "rules"))
+
+
+def _write_files(read: Sources, etc: str, service: str) -> None:
+    """The resolver's files. With a cache beside us the resolver asks it, and it asks the servers."""
+    blocks = desired.effective(read.all_blocks)
+    cache = f"{os.path.dirname(os.path.abspath(service))}/dnsmasq" if service else ""
+    cached = bool(cache) and os.path.exists(f"{cache}/run")
+    _replace(f"{etc}/resolv.conf", netfiles.resolver(blocks, cached=cached))
+    _replace(f"{etc}/hosts", netfiles.hosts(blocks, os.uname().nodename))
+    if _replace(f"{etc}/dnsmasq_servers.conf", netfiles.dnsmasq(blocks)) and cached:
+        try:
+            client.send(cache, "h")
+        except say.Fatal as fatal:
+            say.info(str(fatal))
+
+
+def _replace(path: str, content: str) -> bool:
+    """Replace a file, or what a link leads to, by rename, if it changes. True when it did."""
+    real = os.path.realpath(path)
+    if files.read(real, size=sources.FILE_SIZE) == content.encode():
+        return False
+    return files.tried(f"write {real}", lambda: files.write(real, content.encode()))
+
+
+def _record(read: Sources, applied: str, failed: set[str]) -> None:
+    """Keep the text of each file that was brought about wholly: who waits for a lease compares. None of the others."""
+    done = {
+        name: text
+        for name, text in read.texts.items()
+        if not failed & {block.interface for block in read.blocks[name]}
+    }
+    for name, text in done.items():
+        _replace(f"{applied}/{name}", text)
+    for name in os.listdir(applied):
+        if name.endswith(sources.NETWORK) and name not in done:
+            files.remove(f"{applied}/{name}")

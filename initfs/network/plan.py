@@ -1,79 +1,140 @@
 """Wanted against actual: the operations that lead from one to the other, in an order that keeps what works working.
 
-Additions come before removals, addresses before the routes that need them. Only interfaces that somebody wants, or that this
-program configured before, are touched.
+What is new comes before what goes: links, addresses, routes, rules; then rules, routes, addresses, links the other way round. A
+route that only changes is replaced, which the kernel does in one step. Only what we made ourselves is ever taken away.
 """
 
 from __future__ import annotations
 
-from initfs.network.wanted import is_address, is_prefix
-from initfs.value import value
+from initfs.network.model import Link, Operation
+from initfs.network.names import covers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterator
 
-    from initfs.network.wanted import Wanted
-
-
-@value
-class Actual:
-    """What the kernel has: (interface, ADDRESS/PREFIX) pairs and (interface, gateway) of default routes."""
-
-    addresses: frozenset[tuple[str, str]] = frozenset()
-    gateways: frozenset[tuple[str, str]] = frozenset()
+    from initfs.network.model import Actual, Route, State
 
 
-def plan(wanted: Sequence[Wanted], actual: Actual, owned: Iterable[str]) -> list[list[str]]:
-    """The `ip` command lines, without their first word, that make ACTUAL what is WANTED on those interfaces and the OWNED ones."""
-    interfaces = {want.interface for want in wanted} | set(owned)
-    addresses = [(want.interface, address) for want in wanted for address in want.addresses]
-    gateways = [(want.interface, gateway) for want in wanted for gateway in want.gateways]
-    up = [["link", "set", "dev", name, "up"] for name in dict.fromkeys(want.interface for want in wanted)]
-    new = [
-        ["address", "add", address, "broadcast", "+", "dev", name]
-        for name, address in dict.fromkeys(addresses)
-        if (name, address) not in actual.addresses
+def plan(wanted: State, actual: Actual) -> list[Operation]:
+    """The operations that make ACTUAL what is WANTED. What asks for an interface that is not there waits for it."""
+    there = reachable(wanted, actual)
+    routes = [route for route in wanted.routes if route.interface in there]
+    return [
+        *_links(wanted, actual, there),
+        *_addresses(wanted, actual, there),
+        *_routes(routes, wanted, actual),
+        *[Operation("add", rule) for rule in wanted.rules if rule not in actual.rules],
+        *_gone(wanted, actual),
     ]
-    routes = [
-        ["route", "add", "default", "via", gateway, "dev", name]
-        for name, gateway in dict.fromkeys(gateways)
-        if (name, gateway) not in actual.gateways
-    ]
-    old_routes = [
-        ["route", "del", "default", "via", gateway, "dev", name]
-        for name, gateway in sorted(actual.gateways)
-        if name in interfaces and (name, gateway) not in gateways
-    ]
-    old = [
-        ["address", "del", address, "dev", name]
-        for name, address in sorted(actual.addresses)
-        if name in interfaces and (name, address) not in addresses
-    ]
-    return [*(up if new else []), *new, *old_routes, *old, *routes]
 
 
-def read_addresses(text: str) -> frozenset[tuple[str, str]]:
-    """The pairs in the output of `ip -o -4 address show`: `2: eth0    inet 10.0.2.15/24 ...`."""
-    found = set()
-    for line in text.splitlines():
-        words = line.split()
-        if len(words) > 3 and words[2] == "inet" and is_prefix(words[3]):
-            found.add((words[1], words[3]))
-    return frozenset(found)
+def absent(wanted: State, actual: Actual) -> list[str]:
+    """The interfaces that are wanted, are not there, and cannot be made."""
+    there = reachable(wanted, actual)
+    return [link.name for link in wanted.links if link.name not in there]
 
 
-def read_gateways(text: str) -> frozenset[tuple[str, str]]:
-    """The pairs in the output of `ip -4 route show`: `default via 10.0.2.2 dev eth0 ...`."""
-    found = set()
-    for line in text.splitlines():
-        words = line.split()
-        if len(words) > 4 and words[:2] == ["default", "via"] and words[3] == "dev" and is_address(words[2]):
-            found.add((words[4], words[2]))
-    return frozenset(found)
+def reachable(wanted: State, actual: Actual) -> set[str]:
+    """The names of the interfaces that are there, or will be: one is made when its parent is there."""
+    there = {link.name for link in actual.links}
+    for link in wanted.links:  # parents come first
+        if link.kind and (not link.parent or link.parent in there):
+            there.add(link.name)
+    return there
 
 
-def resolver(wanted: Sequence[Wanted]) -> str:
-    """The content of resolv.conf: every server once, in order; resolv.conf(5) reads three."""
-    servers = dict.fromkeys(server for want in wanted for server in want.dns)
-    return "".join(f"nameserver {server}\n" for server in list(servers)[:3])
+def _links(wanted: State, actual: Actual, there: set[str]) -> Iterator[Operation]:
+    known = {link.name: link for link in actual.links}
+    for link in wanted.links:
+        if link.name not in there:
+            continue
+        now = known.get(link.name)
+        if now is not None and _other_kind(link, now) and link.name in actual.ours:
+            yield Operation("delete", now)
+            now = None
+        if now is None:
+            yield Operation("add", link)
+            now = Link(link.name, link.kind, link.parent, link.tag, up=False)
+        if link.mtu and link.mtu != now.mtu:
+            yield Operation("set", link, ("mtu", link.mtu))
+        if link.master in there and link.master != now.master:
+            yield Operation("set", link, ("master", link.master))
+        if not now.up:
+            yield Operation("set", link, ("up", 1))
+
+
+def _other_kind(link: Link, now: Link) -> bool:
+    """Whether an interface must be made anew: its kind, parent and tag are for its life."""
+    return bool(link.kind) and (link.kind, link.parent, link.tag) != (now.kind, now.parent, now.tag)
+
+
+def _addresses(wanted: State, actual: Actual, there: set[str]) -> Iterator[Operation]:
+    remade = _remade(wanted, actual)
+    for address in wanted.addresses:
+        if address.interface in there and (address not in actual.addresses or address.interface in remade):
+            yield Operation("add", address)
+
+
+def _remade(wanted: State, actual: Actual) -> set[str]:
+    """Interfaces that are deleted and made anew: what they had is lost."""
+    known = {link.name: link for link in actual.links}
+    return {
+        link.name
+        for link in wanted.links
+        if link.name in actual.ours and link.name in known and _other_kind(link, known[link.name])
+    }
+
+
+def _routes(routes: list[Route], wanted: State, actual: Actual) -> Iterator[Operation]:
+    """Links' own routes before those through a gateway, which must be a neighbour by then."""
+    remade = _remade(wanted, actual)
+    replaced = {
+        route.key for route in actual.routes if route in actual.ours and route.interface not in remade
+    }
+    for route in sorted(routes, key=lambda route: bool(route.gateway)):
+        if route in actual.routes and route.interface not in remade:
+            continue
+        verb = "replace" if route.key in replaced else "add"
+        yield Operation(verb, route, onlink=bool(route.gateway) and not _neighbour(route, wanted))
+
+
+def _neighbour(route: Route, wanted: State) -> bool:
+    """Whether an address of the interface says that the gateway is on its link."""
+    own = (address.address for address in wanted.addresses if address.interface == route.interface)
+    links = (
+        other.destination
+        for other in wanted.routes
+        if other.interface == route.interface and not other.gateway and other.table == route.table
+    )
+    return any(covers(each, route.gateway) for each in (*own, *links))
+
+
+def _gone(wanted: State, actual: Actual) -> Iterator[Operation]:
+    """What we made and nobody wants any more."""
+    there = reachable(wanted, actual)
+    keys = {route.key for route in wanted.routes if route.interface in there}
+    remade = _remade(wanted, actual)
+    for rule in sorted(actual.rules, key=repr):
+        if rule in actual.ours and rule not in wanted.rules:
+            yield Operation("delete", rule)
+    for route in sorted(actual.routes, key=repr):
+        gone = route not in wanted.routes and route.key not in keys
+        if gone and route in actual.ours and route.interface not in remade:
+            yield Operation("delete", route)
+    for address in sorted(actual.addresses, key=repr):
+        gone = address not in wanted.addresses
+        if gone and address in actual.ours and address.interface not in remade:
+            yield Operation("delete", address)
+    yield from _gone_links(wanted, actual)
+
+
+def _gone_links(wanted: State, actual: Actual) -> Iterator[Operation]:
+    known = {link.name: link for link in wanted.links}
+    for link in actual.links:
+        released = link.master in actual.ours and link.master in known
+        if released and not (link.name in known and known[link.name].master):
+            yield Operation("set", link, ("master", ""))
+    for link in reversed(actual.links):
+        if link.name in actual.ours and not (link.name in known and known[link.name].kind):
+            yield Operation("delete", link)

@@ -114,3 +114,25 @@ def test_an_import_of_our_own_that_does_not_exist_names_both(library: Callable[[
 
 def test_an_attribute_of_a_module_is_no_module(library: Callable[[str], Module | None]) -> None:
     closure(own("import os.path"), (), library, ["os"])
+
+
+def test_a_library_newer_than_the_builder_s_python_is_read_as_far_as_its_import_lines() -> None:
+    source = 'import a\nfrom b import (c,\n  d)\ndef f():\n  import later\nmatch = f"{x!"y"}"\n'
+
+    assert {each.name for each in imports(source, "m", package=False, own=False)} == {"a", "b", "b.c", "b.d"}
+    with pytest.raises(SyntaxError):
+        imports(source, "m", package=False, own=True)
+
+
+def test_what_our_code_replaces_is_not_packed(library: Callable[[str], Module | None]) -> None:
+    found = closure(own("import p.q"), (), library, ["sys"], without=["p"])
+
+    assert "p" not in found
+    assert "p.q" in found
+
+
+def test_what_a_module_in_the_binary_imports_is_packed(library: Callable[[str], Module | None]) -> None:
+    found = closure(own("import one"), (), library, ["sys", "one"])
+
+    assert "one" not in found
+    assert "two" in found
