@@ -20,6 +20,7 @@ CANNOT_EXEC = 126
 NOT_FOUND = 127
 
 program = "initfs"  # who speaks; initfs.main sets it
+quiet = False  # warnings are not said
 stream = 2  # where it speaks; process 1 has a descriptor of its own that never blocks
 
 
@@ -68,7 +69,8 @@ def fatal(text: str) -> None:
 
 
 def warning(text: str) -> None:
-    line("warning", text)
+    if not quiet:
+        line("warning", text)
 
 
 def info(text: str) -> None:

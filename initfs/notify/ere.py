@@ -37,6 +37,8 @@ CLASSES = {
     "cntrl": "\\x00-\\x1f\\x7f",
     "xdigit": "0-9A-Fa-f",
 }
+# An empty line has its newline, what follows the last newline has nothing; a newline in the expression is in no line.
+WITHIN_A_LINE = {".": "[^\\n]", "^": "(?:^(?=[\\s\\S]))", "$": "(?=\\n)", "\n": "(?!)"}
 _REPEAT = re.compile(r"[*+?]|\{\d+(?:,\d*)?\}")
 _NAMED = re.compile(r"\[([:=.])(.*?)\1\]", re.DOTALL)
 
@@ -67,12 +69,20 @@ class Expression:
             low, high = (low, middle) if self._matches(received, middle) else (middle + 1, high)
         return low
 
+    def matches(self, whole: bytes) -> bool:
+        """Whether it matches somewhere in WHOLE, to which nothing will be added."""
+        return self._pattern.search(whole) is not None
+
     def _matches(self, received: bytes, length: int) -> bool:
         return self._pattern.search(received, 0, length) is not None
 
 
-def translate(source: str) -> str:
-    """Python's spelling of the extended expression SOURCE; ValueError when it is none."""
+def translate(source: str, *, lines: bool = False) -> str:
+    """Python's spelling of the extended expression SOURCE; ValueError when it is none.
+
+    With LINES what it matches is within a line of a text whose every line ends in a newline, as REG_NEWLINE of regcomp(3) has it:
+    no dot and no bracket matches a newline, ^ and $ are the line's (re.MULTILINE).
+    """
     levels: list[list[str]] = [[]]  # the atoms of each open parenthesis
     at = 0
     while at < len(source):
@@ -82,12 +92,22 @@ def translate(source: str) -> str:
             at = repeat.end()
         elif source[at] == "[":
             atom, at = _bracket(source, at)
-            levels[-1].append(atom)
+            levels[-1].append(_without_newline(atom) if lines else atom)
+        elif lines and source[at] in WITHIN_A_LINE:
+            levels[-1].append(WITHIN_A_LINE[source[at]])
+            at += 1
         else:
             at = _atom(source, at, levels)
     if len(levels) > 1:
         raise ValueError("missing )")
     return "".join(levels[0])
+
+
+def _without_newline(atom: str) -> str:
+    """A bracket expression that does not match a newline."""
+    if atom.startswith("[^"):
+        return f"[^\\n{atom[2:]}"
+    return f"(?:(?!\\n){atom})" if re.match(atom, "\n") else atom
 
 
 def _atom(source: str, at: int, levels: list[list[str]]) -> int:

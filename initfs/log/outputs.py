@@ -1,0 +1,135 @@
+"""The actions of a script at work: each gets its share of a block, and says when all of it is written."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from initfs import tai
+from initfs.log import sinks, stamp
+from initfs.log.logdir import Logdir
+from initfs.log.route import Route
+from initfs.log.script import ALERT, DIRECTORY, OUT, STATUS, BadScript
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    from initfs.log.expression import Expression
+    from initfs.log.record import Place
+    from initfs.log.script import Action, Script
+
+    Sink: TypeAlias = Logdir | sinks.Sink
+
+SINKS = {OUT: sinks.Out, ALERT: sinks.Alert, STATUS: sinks.Status}
+
+
+class Outputs:
+    """All that the lines of one input go to."""
+
+    def __init__(self, script: Script, offset: int = tai.LEAP) -> None:
+        """OFFSET is the labels' convention. BadScript for a wrong expression. Nothing is opened yet."""
+        self._route = Route(script.steps, _compile)
+        self._offset = offset
+        self._sinks: list[Sink] = [
+            Logdir(action.path, action.policy) if action.kind == DIRECTORY else SINKS[action.kind](action)
+            for action in script.actions
+        ]
+        self.dirs = [sink for sink in self._sinks if isinstance(sink, Logdir)]
+        self.overhead = max(map(_overhead, script.actions))  # bytes that stamps add to a line
+
+    def __len__(self) -> int:
+        """Return the number of actions."""
+        return len(self._sinks)
+
+    def restore(self, places: list[Place | None], *, resume: bool) -> None:
+        """Mend the log directories, as Logdir.restore does. OSError."""
+        for sink, place in zip(self._sinks, places, strict=True):
+            if isinstance(sink, Logdir):
+                sink.restore(place, resume=resume)
+
+    def look(self) -> None:
+        """See whether the log directories are still there."""
+        for logdir in self.dirs:
+            logdir.look()
+
+    def shares(self, block: bytes, held: int) -> list[bytes]:
+        """What each action gets of a block; a piece of a line goes to those that are HELD for it, if there are any."""
+        if not held:
+            return self._route.block(block)
+        return [block if held >> index & 1 else b"" for index in range(len(self._sinks))]
+
+    def offer(self, texts: list[bytes], moment: int, skips: list[int], *, stamped: bool = True) -> None:
+        """Have the shares written, stamped with MOMENT (nanoseconds), without the first SKIPS bytes of each."""
+        calendar = time.localtime(moment // stamp.NANO)
+        for sink, action, text, skip in zip(self._sinks, self._route.actions, texts, skips, strict=True):
+            head = _head(action, moment, calendar, self._offset) if stamped else b""
+            sink.offer(text, head, skip)
+
+    def push(self) -> bool:
+        """Write what can be written; whether it was all."""
+        done = True
+        for sink in self._sinks:  # each, whatever the others do
+            done = sink.push() and done
+        return done
+
+    def places(self) -> tuple[Place, ...]:
+        """Where each stands."""
+        return tuple([sink.place for sink in self._sinks])
+
+    @property
+    def due(self) -> float:
+        """When something is to be tried again, or rotated (monotonic seconds)."""
+        return min([min(sink.again, sink.rotate_at) for sink in self._sinks])
+
+    def tick(self, now: float) -> None:
+        """Do what is due."""
+        for sink in self._sinks:
+            if sink.again <= now:
+                sink.retry()
+            if sink.rotate_at <= now:
+                sink.rotate()
+
+    def rotate(self) -> None:
+        """Rotate all log directories."""
+        for sink in self._sinks:
+            sink.rotate()
+
+    def died(self, pid: int, status: int) -> None:
+        """A child is dead; if it is a processor of ours, its directory goes on."""
+        for logdir in self.dirs:
+            if logdir.child == pid and logdir.processor is not None:
+                logdir.processor.died(status)
+                logdir.retry()
+
+    @property
+    def settled(self) -> bool:
+        """All is written, and no rotation is under way."""
+        return all(sink.settled for sink in self._sinks)
+
+    def close(self) -> bool:
+        """End cleanly; False: not yet, come again when due."""
+        while self._sinks and self._sinks[-1].close():
+            self._sinks.pop()
+        return not self._sinks
+
+
+def _compile(pattern: str) -> Expression:
+    from initfs.log.expression import Expression
+
+    try:
+        return Expression(pattern)
+    except ValueError as error:
+        raise BadScript(f"{pattern}: {error}") from None
+
+
+def _head(action: Action, moment: int, calendar: time.struct_time, offset: int) -> bytes:
+    """What goes before each line of an action."""
+    head = stamp.label(moment, offset) if action.tai else b""
+    if action.local:
+        head += stamp.local(calendar, moment)
+    return head + os.fsencode(action.prefix) + b" " if action.prefix else head
+
+
+def _overhead(action: Action) -> int:
+    return 26 * action.tai + 31 * action.local + len(os.fsencode(action.prefix)) + 1

@@ -1,0 +1,48 @@
+"""What is put in front of each line: labels, local time, a prefix. Pure: the moment, and its calendar, are arguments.
+
+One read of the input has one stamp, so stamping a block is one replacement at the speed of C.
+"""
+
+from __future__ import annotations
+
+from initfs import tai
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from time import struct_time
+
+NANO = 1_000_000_000
+
+
+def label(ns: int, offset: int = tai.LEAP) -> bytes:
+    """`@` and 24 hexadecimal digits and a space. A moment that a label cannot hold is the nearest one that it can."""
+    try:
+        return tai.label(ns, offset).encode() + b" "
+    except OverflowError:
+        return b"@" + (b"0" if ns < 0 else b"f") * 24 + b" "
+
+
+def local(calendar: struct_time, ns: int) -> bytes:
+    """`YYYY-MM-DD HH:MM:SS.nnnnnnnnn` and two spaces."""
+    return f"{_day(calendar, '-')} {_clock(calendar)}.{ns % NANO:09d}  ".encode()
+
+
+def human(calendar: struct_time, ns: int, between: str) -> bytes:
+    """`YYYY-MM-DD_HH:MM:SS.xxxxx` and a space, as svlogd writes it; BETWEEN is what stands between day and time."""
+    return f"{_day(calendar, '-')}{between}{_clock(calendar)}.{ns % NANO // 10000:05d} ".encode()
+
+
+def _day(calendar: struct_time, dash: str) -> str:
+    return f"{calendar.tm_year:04d}{dash}{calendar.tm_mon:02d}{dash}{calendar.tm_mday:02d}"
+
+
+def _clock(calendar: struct_time) -> str:
+    return f"{calendar.tm_hour:02d}:{calendar.tm_min:02d}:{calendar.tm_sec:02d}"
+
+
+def before_each(head: bytes, block: bytes) -> bytes:
+    """The block with HEAD before each of its lines."""
+    if not head or not block:
+        return block
+    text = head + block.replace(b"\n", b"\n" + head)
+    return text[: -len(head)] if block.endswith(b"\n") else text
