@@ -58,3 +58,13 @@ def default(*signums: int) -> None:
 def wake(fd: int) -> None:
     """Have the number of each caught signal written as one byte to the non-blocking descriptor FD; -1 ends that."""
     _signal.set_wakeup_fd(fd, warn_on_full_buffer=False)
+
+
+def hold(*signums: int) -> None:
+    """Have these signals wait until `let`: around a fork, so that none of the child's is written to the parent's wake-up descriptor."""
+    _signal.pthread_sigmask(_signal.SIG_BLOCK, signums)
+
+
+def let(*signums: int) -> None:
+    """Have these signals delivered again, those that have waited at once."""
+    _signal.pthread_sigmask(_signal.SIG_UNBLOCK, signums)

@@ -1,0 +1,127 @@
+"""Where access rules are: a directory that is read at each connection, or a compiled file that is read once.
+
+    rules/uid/1000/allow      an empty file: let in          rules/uid/1000/deny    keep out, unless there is allow as well
+    rules/uid/1000/env/NAME   with allow: a variable         rules/uid/1000/exec    with allow: the command line instead
+
+Whoever can write rules decides who gets in. So a directory of rules that its group or others can write to is not believed: its
+connections are refused until that is mended. Links are followed (several ids may share a rule), and their targets are judged.
+"""
+
+from __future__ import annotations
+
+import os
+
+from initfs import files
+from initfs.chain import envdir
+from initfs.local import compiled
+from initfs.local.access import DENIED, Rule
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LARGEST = 16 << 20
+GROUP_AND_OTHERS = 0o022
+
+
+class Untrusted(OSError):
+    """A directory of rules that others can write to."""
+
+
+class Directory:
+    """The rules below a directory, as they are now."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def look_up(self, key: str) -> Rule | None:
+        """The rule of KEY, None without one. OSError when it cannot be read, Untrusted when it must not be believed."""
+        trust(self.path)
+        parent, _, _ = key.partition("/")
+        place = f"{self.path}/{key}"
+        if not os.path.isdir(place):
+            return None
+        trust(f"{self.path}/{parent}")
+        trust(place)
+        return read(place)
+
+    def reload(self) -> None:
+        """Nothing to do: the directory is read each time."""
+
+
+class Compiled:
+    """The rules in a compiled file, as they were when it was read."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._database = b""
+        self.reload()
+
+    def look_up(self, key: str) -> Rule | None:
+        return compiled.look_up(self._database, key)
+
+    def reload(self) -> None:
+        """Read the file again. OSError when it cannot be read: the former rules go on."""
+        content = files.read(self.path, size=LARGEST)
+        if content is None:
+            raise FileNotFoundError(2, os.strerror(2), self.path)
+        self._database = content
+
+
+if TYPE_CHECKING:
+    Rules = Directory | Compiled
+
+
+def trust(place: str) -> None:
+    """Untrusted when somebody besides its owner can write to the directory PLACE, or its owner is neither root nor us."""
+    status = os.stat(place)
+    if status.st_mode & GROUP_AND_OTHERS or status.st_uid not in (0, os.geteuid()):
+        raise Untrusted(1, "others can write to it", place)
+
+
+def read(place: str) -> Rule | None:
+    """The rule in one directory, None when it has neither allow nor deny. OSError."""
+    if not os.path.exists(f"{place}/allow"):
+        return DENIED if os.path.exists(f"{place}/deny") else None
+    environment: dict[bytes, bytes | None] = {}
+    if os.path.isdir(f"{place}/env"):
+        trust(f"{place}/env")
+        contents = envdir.contents(f"{place}/env", envdir.CLAMP)
+        environment = {name: envdir.value(content) for name, content in contents.items()}
+    script = files.read(f"{place}/exec", size=compiled.SCRIPT_MAX) or b""
+    return Rule(True, tuple(sorted(environment.items())), script)
+
+
+def walk(directory: str) -> Iterator[tuple[str, Rule]]:
+    """Every key below DIRECTORY that has a rule. OSError."""
+    for kind in sorted(os.listdir(directory)):
+        if not os.path.isdir(f"{directory}/{kind}"):
+            continue
+        for name in sorted(os.listdir(f"{directory}/{kind}")):
+            place = f"{directory}/{kind}/{name}"
+            rule = read(place) if os.path.isdir(place) else None
+            if rule is not None:
+                yield f"{kind}/{name}", rule
+
+
+def write(place: str, rule: Rule) -> None:
+    """Make the directory PLACE that means RULE. OSError; FileExistsError when it is there."""
+    os.makedirs(place)
+    if not rule.allowed:
+        files.create(f"{place}/deny")
+        return
+    files.create(f"{place}/allow")
+    if rule.environment:
+        os.mkdir(f"{place}/env")
+    for name, content in rule.environment:
+        text = b"" if content is None else content.replace(b"\n", b"\0") + b"\n"
+        files.create(f"{place}/env/{os.fsdecode(name)}", text)
+    if rule.exec:
+        files.create(f"{place}/exec", rule.exec)
+
+
+def opened(directory: str | None, database: str | None) -> Rules | None:
+    """The rules that the options -i and -x name. OSError."""
+    if directory is not None:
+        return Directory(directory)
+    return Compiled(database) if database is not None else None

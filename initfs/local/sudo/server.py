@@ -1,0 +1,129 @@
+"""A server that runs its clients' orders from its own warm interpreter: one loop, one child for each order, no process between.
+
+    Server(around, listener, admit, start, manner).run()
+
+ADMIT(peer) says who may order at all. START(order) starts a child and returns its pid: `process.spawn` for a program, `warm.fork`
+for a function of ours. The service manager's runner of oneshots is one; its clients are `sudoc`, ours or s6's.
+"""
+
+from __future__ import annotations
+
+import os
+
+from initfs import loop, process, say, signals
+from initfs.local import sockets
+from initfs.local.sudo.session import Manner, Session
+from initfs.value import replace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from socket import socket
+
+    from initfs.local.sockets import Peer
+    from initfs.local.sudo.protocol import Order
+
+RETRY = 1.0  # seconds until we accept again when the system had no descriptor left
+
+
+class Server:
+    """Serves the non-blocking LISTENER; MANNER's deadline is in seconds from each connection on. At most MOST clients at a time."""
+
+    def __init__(
+        self,
+        around: loop.Loop,
+        listener: socket,
+        admit: Callable[[Peer], bool],
+        start: Callable[[Order], int],
+        manner: Manner,
+        most: int = 40,
+    ) -> None:
+        self.leaving = False
+        self._loop, self._listener, self._admit, self._start = around, listener, admit, start
+        self._manner, self._most = manner, most
+        self._sessions: set[Session] = set()
+        self._accepting, self._retry = False, loop.NEVER
+        self._watch()
+
+    def run(self) -> int:
+        """Serve until `leaving`; TERM sets that, and what runs goes on."""
+        self._loop.on_signals(self.signalled, signals.CHLD, signals.TERM)
+        while not self.leaving:
+            self.turn()
+        return say.OK
+
+    def turn(self, deadline: float = loop.NEVER) -> None:
+        """Serve once what is ready, or wait until DEADLINE: for those with a loop of their own."""
+        self._loop.turn(min(deadline, self._retry, *(session.deadline for session in self._sessions)))
+        now = loop.now()
+        for session in [one for one in self._sessions if one.deadline <= now]:
+            session.expired()
+        if now >= self._retry:
+            self._retry = loop.NEVER
+            self._watch()
+
+    def signalled(self, signum: int) -> None:
+        """What to do with CHLD and TERM, for those with signals of their own."""
+        if signum == signals.CHLD:
+            for pid, status in process.reap():
+                self.died(pid, status)
+        elif signum == signals.TERM:
+            self.leaving = True
+
+    def died(self, pid: int, status: int) -> None:
+        """A child has been reaped."""
+        for session in [one for one in self._sessions if one.pid == pid]:
+            session.died(status)
+
+    def _watch(self) -> None:
+        wanted = len(self._sessions) < self._most and self._retry == loop.NEVER
+        if wanted and not self._accepting:
+            self._loop.watch(self._listener.fileno(), self._accept)
+        elif not wanted and self._accepting:
+            self._loop.forget(self._listener.fileno())
+        self._accepting = wanted
+
+    def _accept(self) -> None:
+        try:
+            connection = sockets.of(sockets.accept(self._listener))
+        except (BlockingIOError, ConnectionAbortedError):
+            return
+        except OSError as error:
+            say.warning(f"unable to accept a connection: {say.reason(error)}")
+            self._retry = loop.now() + RETRY
+            self._watch()
+            return
+        if not self._admitted(connection):
+            connection.close()
+            return
+        manner = replace(self._manner, deadline=loop.now() + self._manner.deadline)
+        session = Session(self._loop, connection, connection, self._start, self._over, manner)
+        self._sessions.add(session)
+        self._watch()
+
+    def _admitted(self, connection: socket) -> bool:
+        try:
+            return self._admit(sockets.peer(connection))
+        except OSError as error:
+            say.warning(f"unable to know a client: {say.reason(error)}")
+            return False
+
+    def _over(self, session: Session) -> None:
+        self._sessions.discard(session)
+        self._watch()
+
+
+def spawn(argv: list[bytes], environment: dict[bytes, bytes], descriptors: tuple[int, ...]) -> int:
+    """Start a program, found through PATH, with these as its descriptors 0, 1 and 2. OSError: ENOENT when there is none."""
+    failed: OSError = FileNotFoundError(2, os.strerror(2))
+    words = [os.fsdecode(word) for word in argv]
+    settings = {os.fsdecode(name): os.fsdecode(content) for name, content in environment.items()}
+    pairs = [(fd, number) for number, fd in enumerate(descriptors)]
+    for path in process.candidates(words[0], settings) if words[0] else []:
+        try:
+            return process.spawn(path, words, settings, descriptors=pairs, session=False)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            failed = error
+    raise failed
