@@ -370,7 +370,7 @@ def test_there_is_no_third_level_of_loggers(tree: Tree) -> None:
 
 
 def test_one_bad_entry_is_said_and_the_others_start(tree: Tree) -> None:
-    # SUP-001 (partly) SUP-030 (partly)
+    # SUP-001 (partly)
     tree.add("bad")
     (tree.scandir / "bad/supervise").write_text("somebody's")
     tree.add("good")
@@ -506,7 +506,7 @@ def test_a_half_copied_directory_that_goes_away_is_forgotten(watched: Tree) -> N
 
 
 def test_a_scan_that_fails_is_tried_again_after_5_seconds(tree: Tree) -> None:
-    # SUP-030 (partly)
+    # SUP-030
     tree.start()
     tree.wait_for("tree")
     tree.add("a")
