@@ -23,6 +23,7 @@ class _Value(tuple):  # type: ignore[type-arg]
     __slots__ = ()
     __match_args__: tuple[str, ...] = ()
     _defaults: tuple[Any, ...] = ()
+    _index: dict[str, int] = {}  # noqa: RUF012
 
     def __new__(cls, *args: Any, **named: Any) -> _Value:
         given = len(args)
@@ -67,13 +68,17 @@ if not TYPE_CHECKING:
         defaults = tuple(body.pop(name) for name in names if name in body)
         body.update({name: _tuplegetter(index, name) for index, name in enumerate(names)})
         body.update(__slots__=(), __match_args__=names, _defaults=defaults)
+        body["_index"] = {name: index for index, name in enumerate(names)}
         return type(cls.__name__, (_Value,), body)
 
 
 def replace(old: T, **changes: Any) -> T:
     """The same value with some fields changed. An unknown field is a TypeError."""
-    names: tuple[str, ...] = old.__match_args__  # type: ignore[attr-defined]
-    fields = [changes.pop(name, field) for name, field in zip(names, old, strict=True)]  # type: ignore[call-overload]
-    if changes:
-        raise TypeError(f"{type(old).__name__} has no field {' '.join(changes)}")
+    fields = list(old)  # type: ignore[call-overload]
+    index: dict[str, int] = old._index  # type: ignore[attr-defined]  # noqa: SLF001
+    try:
+        for name, field in changes.items():
+            fields[index[name]] = field
+    except KeyError as unknown:
+        raise TypeError(f"{type(old).__name__} has no field {unknown.args[0]}") from None
     return tuple.__new__(type(old), fields)  # type: ignore[type-var]

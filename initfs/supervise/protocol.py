@@ -137,9 +137,9 @@ class Protocol:
             head, down, rest = self._letters.partition(b"D")
             try:
                 heard = fifodir.notify("event", head + down, at=self._at)
-            except OSError:  # no directory to listen in: what nobody can hear is not kept for later
-                heard, rest = 0, b""
-            self._letters = rest
+            except OSError:  # no directory to listen in
+                heard = 0
+            self._letters = rest if heard else b""  # what nobody hears is not kept for later
             if down and heard:
                 self._not_before = now + APART
         return float("inf")
