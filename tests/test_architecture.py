@@ -21,6 +21,7 @@ GROUND = {
     "process",
     "loop",
     "kernel",
+    "rtnetlink",
     "tai",
     "programs",
     "main",
@@ -35,7 +36,7 @@ ALLOWED: dict[str, set[str]] = {
     "manager": {"chain", "notify", "supervise", "local"},
     "pid1": {"supervise"},
     "network": {"supervise"},
-    "devices": {"supervise"},
+    "devices": {"chain", "network", "supervise"},
 }
 PURE = (
     "initfs/tai.py",
@@ -52,8 +53,10 @@ PURE = (
     "initfs/manager/graph.py",
     "initfs/manager/codec.py",
     "initfs/manager/query.py",
+    "initfs/manager/plan.py",
     "initfs/pid1/shutdown.py",
     "initfs/network/desired.py",
+    "initfs/network/link.py",
     "initfs/network/model.py",
     "initfs/network/names.py",
     "initfs/network/netfiles.py",

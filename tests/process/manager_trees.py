@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import random
+    from pathlib import Path
 
     Tree = dict[str, bytes | None]  # path below the source: content, None for a directory
 
@@ -120,7 +121,7 @@ def _listed(
         tree[f"{name}/{what}"] = ("\n".join(lines) + rng.choice(["\n", ""])).encode()
 
 
-def _atomic(rng: random.Random, tree: Tree, name: str, kind: str) -> None:
+def _atomic(rng: random.Random, tree: Tree, name: str, kind: str) -> None:  # noqa: C901
     for file in ("timeout-up", "timeout-down"):
         if rng.random() < 0.2:
             tree[f"{name}/{file}"] = rng.choice(NUMBERS)
@@ -148,7 +149,7 @@ def _pipelines(rng: random.Random, tree: Tree, longruns: list[str]) -> None:
     free = list(longruns)  # in order of definition: an earlier one never depends on a later one
     while len(free) >= 2 and rng.random() < 0.6:
         stages = [free.pop(0) for _ in range(min(len(free), rng.choice([2, 2, 3])))]
-        for consumer, producer in zip(stages, stages[1:], strict=False):
+        for consumer, producer in itertools.pairwise(stages):
             tree[f"{producer}/producer-for"] = f"{consumer}\n".encode()
             tree[f"{consumer}/consumer-for"] = f"{producer}\n".encode()
         if free and rng.random() < 0.3:

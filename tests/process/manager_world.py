@@ -1,0 +1,153 @@
+"""A live directory on a real tree, for tests of the service manager: sources are written, compiled, begun and changed."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tests.process.tree import PATIENCE, ROOT, Tree, ours
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Self
+
+    Files = dict[str, str]
+
+INTERNAL = ["s6rc-oneshot-runner", "s6rc-fdholder"]
+EXECUTABLE = ("run", "finish")
+
+
+def write_service(
+    source: Path, name: str, kind: str, files: Files | None = None, needs: Iterable[str] = ()
+) -> Path:
+    """A definition. FILES are given by name; programs are shell scripts, what ends in / is a directory of empty files."""
+    directory = source / name
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "type").write_text(f"{kind}\n")
+    for file, content in (files or {}).items():
+        path = directory / file
+        if file.endswith("/"):
+            path.mkdir()
+            for entry in content.split():
+                (path / entry).touch()
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(f"#!/bin/sh\n{content}\n" if file in EXECUTABLE else content)
+    for other in needs:
+        (directory / "dependencies.d").mkdir(exist_ok=True)
+        (directory / "dependencies.d" / other).touch()
+    return directory
+
+
+class World:
+    """`with World(tmp_path) as world:` a tree runs, with a source to write to; `begin` makes the live directory."""
+
+    def __init__(self, base: Path) -> None:
+        self.base = base
+        self.source = base / "source"
+        self.source.mkdir()
+        self.live = base / "live"
+        self.journal = base / "journal"
+        self.journal.touch()
+        self.tree = Tree(base / "tree", "-w")
+        self.tree.environment["JOURNAL"] = str(self.journal)
+        self._databases = 0
+
+    def __enter__(self) -> Self:
+        self.tree.start()
+        return self
+
+    def __exit__(self, kind: object, *rest: object) -> None:
+        self.tree.__exit__(kind, *rest)
+
+    # Definitions ----------------------------------------------------------------------------------
+
+    def oneshot(
+        self, name: str, up: str | None = None, down: str | None = None, *needs: str, **files: str
+    ) -> Path:
+        """A oneshot that writes `up NAME` and `down NAME` to the journal, unless it is given scripts (for sh) of its own."""
+        scripts = {
+            "up": up if up is not None else f"echo up {name} >>$JOURNAL",
+            "down": down if down is not None else f"echo down {name} >>$JOURNAL",
+        }
+        given = {file: f"#!/bin/sh\n{content}\n" for file, content in scripts.items()}
+        return write_service(self.source, name, "oneshot", given | _dashed(files), needs)
+
+    def longrun(self, name: str, run: str = "exec sleep 1000", *needs: str, **files: str) -> Path:
+        return write_service(self.source, name, "longrun", {"run": run} | _dashed(files), needs)
+
+    def ready(self, name: str, *needs: str, **files: str) -> Path:
+        """A longrun that says when it is up and when it goes down, and announces readiness."""
+        run = f"trap 'echo down {name} >>$JOURNAL; kill $child; exit' TERM; echo up {name} >>$JOURNAL"
+        return self.longrun(
+            name, f"{run}; sleep 1000 3>&- & child=$!; echo >&3; wait", *needs, notification_fd="3\n", **files
+        )
+
+    def bundle(self, name: str, *contents: str) -> Path:
+        return write_service(
+            self.source, name, "bundle", {"contents": "".join(f"{one}\n" for one in contents)}
+        )
+
+    # Programs -------------------------------------------------------------------------------------
+
+    def run(self, name: str, *arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
+        """One of our programs, to its end."""
+        given = {"env": {**self.tree.environment, "CALLER": "here"}, "stdin": subprocess.DEVNULL, **options}
+        return subprocess.run(
+            ours(name, *arguments), capture_output=True, text=True, timeout=PATIENCE * 2, check=False, **given
+        )
+
+    def start(self, name: str, *arguments: object) -> subprocess.Popen[str]:
+        """The same, without waiting."""
+        return subprocess.Popen(
+            ours(name, *arguments), env=self.tree.environment, text=True, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+
+    def compile(self, *options: object) -> Path:
+        """The source, compiled; the database."""
+        self._databases += 1
+        compiled = self.base / f"compiled{self._databases}"
+        done = self.run("rc-compile", *options, compiled, self.source)
+        assert done.returncode == 0, done.stderr
+        return compiled
+
+    def begin(self, *options: object) -> Path:
+        """Compile, and make the live directory; the database."""
+        compiled = self.compile()
+        done = self.run(
+            "rc-init", "-c", compiled, "-l", self.live, "-t", "30000", *options, self.tree.scandir
+        )
+        assert done.returncode == 0, done.stderr
+        return compiled
+
+    def rc(self, *arguments: object, code: int | None = 0) -> subprocess.CompletedProcess[str]:
+        """rc on the live directory; it must end with CODE."""
+        done = self.run("rc", "-l", self.live, *arguments)
+        assert code is None or done.returncode == code, (done.returncode, done.stderr, self.tree.said)
+        return done
+
+    def up(self) -> list[str]:
+        """The services that are up, without the manager's own."""
+        return [name for name in self.rc("-a", "list").stdout.split("\n") if name and name not in INTERNAL]
+
+    def told(self) -> list[str]:
+        """What services wrote to the journal, which is empty afterwards."""
+        lines = self.journal.read_text().splitlines()
+        self.journal.write_text("")
+        return lines
+
+    def pid(self, name: str) -> int:
+        """The process of a longrun."""
+        return self.tree.status(name).pid
+
+    def servicedir(self, name: str) -> Path:
+        return self.live / "servicedirs" / name
+
+
+def _dashed(files: Files) -> Files:
+    return {name.replace("_", "-"): content for name, content in files.items()}
+
+
+__all__ = ["INTERNAL", "ROOT", "World", "write_service"]
