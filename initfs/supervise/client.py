@@ -1,13 +1,15 @@
 """What a client does with a supervised service directory: find it, ask whether it is supervised, read, command.
 
 The FIFO `supervise/ok` answers whether somebody supervises: opened for writing without blocking, it is refused with ENXIO
-when nobody reads it. Every suite but s6 asks that way, so our clients work on a real runsv and on daemontools, too.
+when nobody reads it. Every suite but s6 asks that way, so our clients work on a real runsv and on daemontools, too. Who may not
+open it asks for the lock, as s6's clients do.
 """
 
 from __future__ import annotations
 
 import errno
 import os
+import sys
 
 from initfs import files, say
 from initfs.supervise import status
@@ -39,8 +41,31 @@ def supervised(directory: str) -> bool:
             return False
         if error.errno == errno.ENOENT and os.path.isdir(directory):
             return False
+        if error.errno == errno.EACCES and os.access(f"{directory}/supervise/lock", os.R_OK):
+            return locked(directory)
         raise
     return True
+
+
+def locked(directory: str) -> bool:
+    """Whether a process holds the lock: what those can ask who may see the status, and not control (svperms).
+
+    An advisory write lock shows itself to whoever may read the file, fcntl(2).
+    """
+    import fcntl
+
+    try:
+        fd = os.open(f"{directory}/supervise/lock", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        # struct flock begins with l_type, which becomes F_UNLCK when the lock could be had.
+        asked = fcntl.F_WRLCK.to_bytes(2, sys.byteorder) + bytes(30)
+        return int.from_bytes(fcntl.fcntl(fd, fcntl.F_GETLK, asked)[:2], sys.byteorder) != fcntl.F_UNLCK
+    except OSError:
+        return False
+    finally:
+        os.close(fd)
 
 
 def read_status(directory: str) -> Status:

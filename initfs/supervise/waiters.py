@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import resource
 from errno import ENOENT, ENOTDIR, ENXIO
-from sys import byteorder
 
 from initfs import files, say
 from initfs.loop import NEVER, Loop, now
 from initfs.notify import fifodir
 from initfs.notify.arguments import until
 from initfs.options import parse
-from initfs.supervise import waiting
+from initfs.supervise import client, waiting
 from initfs.value import value
 
 TYPE_CHECKING = False
@@ -154,26 +152,10 @@ def reach(directory: str) -> int | None:
     try:
         return os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except PermissionError as error:
-        if _locked(f"{directory}/supervise/lock"):
+        if client.locked(directory):
             return None
         raise say.unable(f"open {path}", error) from error
     except OSError as error:
         if error.errno in (ENXIO, ENOENT, ENOTDIR):
             raise say.Fatal(say.NOT_SUPERVISED, f"{directory} is not supervised") from error
         raise say.unable(f"open {path}", error) from error
-
-
-def _locked(path: str) -> bool:
-    """Does a process hold the lock? An advisory write lock can be seen by who may only read the file."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        # struct flock begins with l_type, which becomes F_UNLCK when the lock could be had.
-        asked = fcntl.F_WRLCK.to_bytes(2, byteorder) + bytes(30)
-        return int.from_bytes(fcntl.fcntl(fd, fcntl.F_GETLK, asked)[:2], byteorder) != fcntl.F_UNLCK
-    except OSError:
-        return False
-    finally:
-        os.close(fd)

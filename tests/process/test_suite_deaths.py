@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import os
+import pathlib
 import pwd
+import tempfile
 import time
 
 import pytest
 
 from initfs import tai
-from initfs.supervise import deaths
+from initfs.supervise import client, deaths
 from tests.process.notify_world import ours, real, run
 from tests.process.small_tree import Tree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import pathlib
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 WAIT = "-t9000"
 
@@ -190,6 +191,41 @@ def test_rights_are_shown_and_changed_as_by_s6(tree: Tree) -> None:
         assert run([real("s6-svperms"), str(service)]) == mine
         assert run(ours("svperms", service)) == mine
         assert run([real("s6-svperms"), "-v", *options, str(service)]) == mine
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+@pytest.mark.parametrize(("option", "sees"), [("-o", True), ("-u", False)])
+def test_who_may_see_the_status_but_not_control_sees_it(option: str, sees: bool) -> None:
+    # SUP-071
+    with tempfile.TemporaryDirectory() as folder:  # pytest's own folders are for their owner alone
+        os.chmod(folder, 0o755)
+        tree = Tree(pathlib.Path(folder, "scan"))
+        service = tree.add("s", "exec sleep 999")
+        tree.begin()
+        try:
+            assert run(ours("svperms", option, service))[0] == 0
+            assert as_nobody(lambda: client.supervised(str(service))) == (0 if sees else 111)
+        finally:
+            tree.end()
+        if sees:
+            assert as_nobody(lambda: client.supervised(str(service))) == 1
+
+
+def as_nobody(ask: Callable[[], bool]) -> int:
+    """Have a child without privileges ask: 0 yes, 1 no, 111 it may not."""
+    child = os.fork()
+    if not child:
+        code = 99
+        try:
+            os.setgroups([])
+            os.setgid(65534)
+            os.setuid(65534)
+            code = 0 if ask() else 1
+        except PermissionError:
+            code = 111
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 def test_rights_that_mean_nothing_are_a_warning(tree: Tree) -> None:
