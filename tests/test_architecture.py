@@ -62,6 +62,8 @@ PURE = (
     "initfs/network/netfiles.py",
     "initfs/network/plan.py",
     "initfs/local/access.py",
+    "initfs/local/admission.py",
+    "initfs/local/rewriting.py",
     "initfs/local/compiled.py",
     "initfs/local/wire.py",
     "initfs/local/fdholder/protocol.py",

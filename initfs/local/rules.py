@@ -48,24 +48,36 @@ class Directory:
     def reload(self) -> None:
         """Nothing to do: the directory is read each time."""
 
+    def refresh(self) -> None:
+        """Nothing to do either."""
+
 
 class Compiled:
     """The rules in a compiled file, as they were when it was read."""
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self._database = b""
+        self.database = b""
+        self._file = (0, 0, 0)
         self.reload()
 
     def look_up(self, key: str) -> Rule | None:
-        return compiled.look_up(self._database, key)
+        return compiled.look_up(self.database, key)
 
     def reload(self) -> None:
         """Read the file again. OSError when it cannot be read: the former rules go on."""
         content = files.read(self.path, size=LARGEST)
         if content is None:
             raise FileNotFoundError(2, os.strerror(2), self.path)
-        self._database = content
+        self.database = content
+
+    def refresh(self) -> None:
+        """Read the file again when another one has taken its name."""
+        status = os.stat(self.path)
+        file = (status.st_dev, status.st_ino, status.st_mtime_ns)
+        if file != self._file:
+            self.reload()
+            self._file = file
 
 
 if TYPE_CHECKING:

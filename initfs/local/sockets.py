@@ -118,6 +118,18 @@ def peer(connection: socket) -> Peer:
     return Peer(*(int.from_bytes(raw[at : at + 4], sys.byteorder) for at in (0, 4, 8)))
 
 
+def own_path(fd: int) -> str:
+    """The address that the socket FD is bound to, "" when it has none or FD is no socket."""
+    try:
+        one = of(os.dup(fd))
+    except OSError:
+        return ""
+    try:
+        return path_of(one.getsockname())
+    finally:
+        one.close()
+
+
 def path_of(name: object) -> str:
     """A Unix address as text; an abstract one begins with @, an unnamed one is empty."""
     text = os.fsdecode(name) if isinstance(name, bytes | str) else ""

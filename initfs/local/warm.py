@@ -35,6 +35,7 @@ def fork(
 
     CAUGHT signals get their default action back. What else we hold is close-on-exec, and open in the handler. OSError.
     """
+    _flush()  # what is still in a buffer would be written twice
     signals.hold(*caught)
     try:
         pid = os.fork()
@@ -46,17 +47,7 @@ def fork(
         return pid
     code = say.BUG
     try:
-        gc.disable()
-        signals.wake(-1)
-        signals.default(*caught, *process.RESTORED)
-        signals.let(*caught)
-        if around is not None:
-            around.close()
-        for ours, theirs in descriptors:
-            if ours == theirs:
-                os.set_inheritable(theirs, True)
-            else:
-                os.dup2(ours, theirs)
+        _begin(around, descriptors, caught)
         code = handler()
     except say.Fatal as fatal:
         say.fatal(str(fatal))
@@ -67,15 +58,29 @@ def fork(
     except Exception as error:  # noqa: BLE001 # the copy must not go on as if it were its parent
         say.fatal(f"bug: {say.describe(error)}")
     finally:
-        _end(code)
+        _flush()
+        os._exit(code & 0xFF)  # without the interpreter's own end, which takes longer than the rest
     return 0
 
 
-def _end(code: int) -> None:
-    """Leave without the interpreter's own end, which would flush what the parent wrote, and take time."""
+def _begin(around: Loop | None, descriptors: Sequence[tuple[int, int]], caught: Sequence[int]) -> None:
+    """Be no copy any more."""
+    gc.disable()
+    signals.wake(-1)
+    signals.default(*caught, *process.RESTORED)
+    signals.let(*caught)
+    if around is not None:
+        around.close()
+    for ours, theirs in descriptors:
+        if ours == theirs:
+            os.set_inheritable(theirs, True)
+        else:
+            os.dup2(ours, theirs)
+
+
+def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
         except (OSError, ValueError, AttributeError):
             continue
-    os._exit(code & 0xFF)

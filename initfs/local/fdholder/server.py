@@ -11,6 +11,7 @@ import time
 
 from initfs import loop, say
 from initfs.local import access, sockets
+from initfs.local.door import Door
 from initfs.local.fdholder import answers, protocol, rights
 from initfs.local.fdholder.holding import Holding
 from initfs.local.wire import Malformed, Message, Reassembly, frame
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from initfs.local.rules import Rules
 
 _ENDLESS = 1e300  # a moment that does not come, but is not "no moment"
-WAIT_FOR_ROOM = 1.0  # seconds until we try to accept again when the system had no descriptor left
 
 
 @value
@@ -77,13 +77,13 @@ class Server:
         self.holding = Holding(limits.descriptors)
         self.clients: dict[int, Client] = {}
         self.verbose = 1
-        self._loop, self._listener, self._rules, self._limits = around, listener, rules, limits
+        self._loop, self._rules, self._limits = around, rules, limits
         self._keeper = keeper
-        self._accepting, self._retry = False, loop.NEVER
+        self._door = Door(around, listener, self._room, self._entered)
         self._leaving = loop.NEVER
         if keeper is not None:
             keeper.restore(self.holding)
-        self._watch()
+        self._door.update()
 
     def run(self) -> int:
         """Serve until told to leave. Returns bit 0: descriptors were lost, bit 1: clients were left."""
@@ -91,9 +91,7 @@ class Server:
             self._loop.turn(self._next())
             now = loop.now()
             self._expire(now)
-            if now >= self._retry:
-                self._retry = loop.NEVER
-                self._watch()
+            self._door.tick(now)
         lost = bool(len(self.holding)) and self._keeper is None
         left = bool(self.clients)
         for fd in list(self.clients):
@@ -105,7 +103,7 @@ class Server:
         if self._leaving != loop.NEVER:
             return
         self._leaving = loop.now() + self._limits.lame if self._limits.lame != loop.NEVER else _ENDLESS
-        self._watch()
+        self._door.update()
         for fd, client in list(self.clients.items()):
             if client.idle():
                 self._drop(fd)
@@ -123,7 +121,7 @@ class Server:
     def _next(self) -> float:
         idle = min((client.deadline for client in self.clients.values()), default=loop.NEVER)
         leaving = self._leaving if self._leaving != _ENDLESS else loop.NEVER
-        return min(idle, leaving, self._retry, self.holding.next_expiry())
+        return min(idle, leaving, self._door.retry, self.holding.next_expiry())
 
     def _expire(self, now: float) -> None:
         for name, held in self.holding.expire(now):
@@ -135,29 +133,10 @@ class Server:
             if client.deadline <= now:
                 self._drop(fd, "said nothing for too long")
 
-    def _watch(self) -> None:
-        """Listen for connections as long as there is room for one."""
-        wanted = (
-            len(self.clients) < self._limits.clients
-            and self._leaving == loop.NEVER
-            and self._retry == loop.NEVER
-        )
-        if wanted and not self._accepting:
-            self._loop.watch(self._listener.fileno(), self._accept)
-        elif not wanted and self._accepting:
-            self._loop.forget(self._listener.fileno())
-        self._accepting = wanted
+    def _room(self) -> bool:
+        return len(self.clients) < self._limits.clients and self._leaving == loop.NEVER
 
-    def _accept(self) -> None:
-        try:
-            fd = sockets.accept(self._listener)
-        except (BlockingIOError, ConnectionAbortedError):
-            return
-        except OSError as error:
-            say.warning(f"unable to accept a connection: {say.reason(error)}")
-            self._retry = loop.now() + WAIT_FOR_ROOM
-            self._watch()
-            return
+    def _entered(self, fd: int) -> None:
         connection = sockets.of(fd)
         granted = self._admit(connection)
         if granted is None:
@@ -166,7 +145,6 @@ class Server:
         connection.setblocking(False)
         self.clients[fd] = Client(connection, granted, self._deadline())
         self._loop.watch(fd, lambda: self._served(fd))
-        self._watch()
 
     def _admit(self, connection: socket) -> Rights | None:
         """The rights of who is at the other end; None to keep it out."""
@@ -277,7 +255,7 @@ class Server:
             say.warning(f"client {fd}: {why}")
         self._loop.forget(fd)
         client.close()
-        self._watch()
+        self._door.update()
 
 
 def _copies(descriptors: Sequence[int]) -> tuple[int, ...]:

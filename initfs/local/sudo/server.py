@@ -12,6 +12,7 @@ import os
 
 from initfs import loop, process, say, signals
 from initfs.local import sockets
+from initfs.local.door import Door
 from initfs.local.sudo.session import Manner, Session
 from initfs.value import replace
 
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
     from initfs.local.sockets import Peer
     from initfs.local.sudo.protocol import Order
-
-RETRY = 1.0  # seconds until we accept again when the system had no descriptor left
 
 
 class Server:
@@ -39,11 +38,11 @@ class Server:
         most: int = 40,
     ) -> None:
         self.leaving = False
-        self._loop, self._listener, self._admit, self._start = around, listener, admit, start
+        self._loop, self._admit, self._start = around, admit, start
         self._manner, self._most = manner, most
         self._sessions: set[Session] = set()
-        self._accepting, self._retry = False, loop.NEVER
-        self._watch()
+        self._door = Door(around, listener, self._room, self._entered)
+        self._door.update()
 
     def run(self) -> int:
         """Serve until `leaving`; TERM sets that, and what runs goes on."""
@@ -54,13 +53,11 @@ class Server:
 
     def turn(self, deadline: float = loop.NEVER) -> None:
         """Serve once what is ready, or wait until DEADLINE: for those with a loop of their own."""
-        self._loop.turn(min(deadline, self._retry, *(session.deadline for session in self._sessions)))
+        self._loop.turn(min(deadline, self._door.retry, *(session.deadline for session in self._sessions)))
         now = loop.now()
         for session in [one for one in self._sessions if one.deadline <= now]:
             session.expired()
-        if now >= self._retry:
-            self._retry = loop.NEVER
-            self._watch()
+        self._door.tick(now)
 
     def signalled(self, signum: int) -> None:
         """What to do with CHLD and TERM, for those with signals of their own."""
@@ -75,31 +72,16 @@ class Server:
         for session in [one for one in self._sessions if one.pid == pid]:
             session.died(status)
 
-    def _watch(self) -> None:
-        wanted = len(self._sessions) < self._most and self._retry == loop.NEVER
-        if wanted and not self._accepting:
-            self._loop.watch(self._listener.fileno(), self._accept)
-        elif not wanted and self._accepting:
-            self._loop.forget(self._listener.fileno())
-        self._accepting = wanted
+    def _room(self) -> bool:
+        return len(self._sessions) < self._most and not self.leaving
 
-    def _accept(self) -> None:
-        try:
-            connection = sockets.of(sockets.accept(self._listener))
-        except (BlockingIOError, ConnectionAbortedError):
-            return
-        except OSError as error:
-            say.warning(f"unable to accept a connection: {say.reason(error)}")
-            self._retry = loop.now() + RETRY
-            self._watch()
-            return
+    def _entered(self, fd: int) -> None:
+        connection = sockets.of(fd)
         if not self._admitted(connection):
             connection.close()
             return
         manner = replace(self._manner, deadline=loop.now() + self._manner.deadline)
-        session = Session(self._loop, connection, connection, self._start, self._over, manner)
-        self._sessions.add(session)
-        self._watch()
+        self._sessions.add(Session(self._loop, connection, connection, self._start, self._over, manner))
 
     def _admitted(self, connection: socket) -> bool:
         try:
@@ -110,7 +92,7 @@ class Server:
 
     def _over(self, session: Session) -> None:
         self._sessions.discard(session)
-        self._watch()
+        self._door.update()
 
 
 def spawn(argv: list[bytes], environment: dict[bytes, bytes], descriptors: tuple[int, ...]) -> int:

@@ -1,0 +1,78 @@
+"""accessrules-cdb-from-fs and accessrules-fs-from-cdb: access rules from a directory into one file, and back.
+
+What goes in comes out: the rules as they are read, not the files' bytes. Source: `spec/localservices.md` 5.3.
+"""
+
+from __future__ import annotations
+
+import os
+
+from initfs import options, say
+from initfs.local import compiled, rules
+from initfs.local.ipcserver_socketbinder import mode
+
+USAGE = "accessrules-cdb-from-fs [-m mode] file dir, or accessrules-fs-from-cdb dir file"
+
+
+def main(argv: list[str]) -> int:
+    if argv[0] == "accessrules-fs-from-cdb":
+        _, rest = options.parse(argv[1:], "", USAGE)
+        _two(rest)
+        restore(rest[0], rest[1])
+    else:
+        found, rest = options.parse(argv[1:], "m:", USAGE)
+        _two(rest)
+        compile_rules(rest[0], rest[1], mode(dict(found).get("m", "0644")))
+    return say.OK
+
+
+def compile_rules(file: str, directory: str, rights: int) -> None:
+    """Write the rules in DIRECTORY to FILE, atomically. Fatal 100 when one does not fit, 111."""
+    try:
+        database = compiled.encode(rules.walk(directory))
+    except OSError as error:
+        raise say.unable(f"read {error.filename or directory}", error) from error
+    except compiled.TooLarge as error:
+        raise say.Fatal(say.USAGE, f"unable to compile {directory}: {error}") from error
+    new = f"{file}.{os.getpid()}.new"
+    try:
+        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, rights), "wb") as whole:
+            os.fchmod(whole.fileno(), rights)
+            whole.write(database)
+            whole.flush()
+            os.fsync(whole.fileno())
+        os.rename(new, file)
+    except OSError as error:
+        if os.path.exists(new):
+            os.unlink(new)
+        raise say.unable(f"write {file}", error) from error
+
+
+def restore(directory: str, file: str) -> None:
+    """Make DIRECTORY, which must not exist, of the rules in FILE; when that fails nothing is left of it. Fatal 111."""
+    try:
+        found = list(compiled.items(rules.Compiled(file).database))
+    except compiled.Corrupt as error:
+        raise say.Fatal(say.TEMPORARY, f"unable to read {file}: {error}") from error
+    except OSError as error:
+        raise say.unable(f"read {file}", error) from error
+    for key, _ in found:
+        if key.startswith("/") or ".." in key.split("/") or "\0" in key:
+            raise say.Fatal(say.TEMPORARY, f"unable to read {file}: not a key: {key!r}")
+    try:
+        os.mkdir(directory)
+    except OSError as error:
+        raise say.unable(f"make {directory}", error) from error
+    try:
+        for key, rule in found:
+            rules.write(f"{directory}/{key}", rule)
+    except OSError as error:
+        import shutil  # only when something fails
+
+        shutil.rmtree(directory, ignore_errors=True)
+        raise say.unable(f"write {error.filename or directory}", error) from error
+
+
+def _two(rest: list[str]) -> None:
+    if len(rest) != 2:
+        raise say.usage(USAGE)

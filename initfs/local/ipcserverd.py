@@ -1,0 +1,110 @@
+"""ipcserverd: accept connections on the Unix socket that is descriptor 0, and run a program for each, with it as 0 and 1.
+
+A program of ours (a chain that begins with a loader, ipcserver-access, sudod...) runs in a copy of this interpreter, without a start.
+Source: `spec/localservices.md` 5.2.
+"""
+
+from __future__ import annotations
+
+import os
+
+from initfs import process, say
+from initfs.chain import next as chain
+from initfs.local import checking, ipcserver_access, links, serving, sockets, warm
+from initfs.loop import Loop
+from initfs.options import number, parse
+from initfs.programs import PROGRAMS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from initfs.local.serving import Variables
+
+USAGE = "ipcserverd [-1] [-v 0 | 1 | 2] [-P | -p] [-c connections] [-C connections per uid] prog..."
+MOST = 16384
+
+
+def main(argv: list[str]) -> int:
+    found, program = parse(argv[1:], "1v:Ppc:C:", USAGE)
+    given = dict(found)
+    if not program:
+        raise say.usage(USAGE)
+    limits = limits_of(given, found)
+    verbose = number(given.get("v", "1"), USAGE)
+    if not sockets.listening(0):
+        raise say.Fatal(say.USAGE, "descriptor 0 is not a Unix socket that listens")
+    process.raise_descriptor_limit(limits.most + 64)
+    around = Loop()
+    listener = sockets.of(os.dup(0))
+    os.set_inheritable(listener.fileno(), False)
+    null = os.open("/dev/null", os.O_RDWR)  # nobody is to inherit the listener
+    os.dup2(null, 0)
+    os.close(null)
+    server = serving.Server(around, listener, starter(program, around), limits, verbose)
+    if "1" in given:
+        os.write(1, b"\n")
+        os.dup2(0, 1)
+    return server.run()
+
+
+def limits_of(given: dict[str, str], found: list[tuple[str, str]]) -> serving.Limits:
+    """What the options say."""
+    most = min(number(given.get("c", "40"), USAGE, 1), MOST)
+    each = min(number(given.get("C", str(most)), USAGE, 1), most)
+    lookup = ["p", *(letter for letter, _ in found if letter in "Pp")][-1]
+    return serving.Limits(most, each, lookup == "p")
+
+
+def starter(program: list[str], around: Loop) -> Callable[[int, Variables], int]:
+    """What serves a connection: decides in this process what our own links at the beginning of PROGRAM decide, and starts the rest."""
+    if program[0] == "initfs" and chain.ours(program[1:]):
+        program = program[1:]
+    _forget_credentials()
+    inherited = dict(os.environ)
+    decisions = links.understood(program)
+    for word in program:
+        if chain.ours([word]):  # loaded now, once, and not in each copy
+            __import__(PROGRAMS[word], fromlist=["main"])
+    warm.ready()
+
+    def start(fd: int, variables: Variables) -> int:
+        passed = links.follow(decisions, checking.Passed(inherited | variables, program), fd)
+        if passed is None:
+            return 0
+        if chain.ours(passed.program):
+            return copy(passed, fd, around)
+        return spawn(passed, fd)
+
+    return start
+
+
+def copy(passed: checking.Passed, fd: int, around: Loop) -> int:
+    """Go on with a program of ours in a copy of this interpreter; its pid."""
+
+    def become() -> int:
+        ipcserver_access.become(passed.environment)
+        return chain.run(list(passed.program), USAGE)
+
+    return warm.fork(become, around, ((fd, 0), (fd, 1)), serving.CAUGHT)
+
+
+def spawn(passed: checking.Passed, fd: int) -> int:
+    """Start another program; its pid."""
+    failed: OSError = FileNotFoundError(2, os.strerror(2))
+    for path in process.candidates(passed.program[0], passed.environment):
+        try:
+            return process.spawn(
+                path, passed.program, passed.environment, descriptors=((fd, 0), (fd, 1)), session=False
+            )
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            failed = error
+    raise failed
+
+
+def _forget_credentials() -> None:
+    """What the server was told must not look as if it were said of its clients."""
+    for name in ("REMOTEEUID", "REMOTEEGID"):
+        os.environ.pop(serving.PREFIX + name, None)
