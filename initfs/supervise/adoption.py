@@ -10,14 +10,15 @@ from __future__ import annotations
 import os
 
 from initfs import files
-from initfs.supervise.status import RUN
+from initfs.supervise.status import FINISH, RUN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from initfs.supervise.status import Status
 
-# The stamp is taken right before the spawn, the kernel's in it: so many clock ticks may lie between, on a busy machine.
-EARLIEST, LATEST = -2, 100
+# How many clock ticks may lie between the kernel's stamp and ours, on a busy machine: ours is taken right before the spawn of
+# `run`, and right after that of `finish`.
+TICKS = {RUN: (-2, 100), FINISH: (-100, 2)}
 KIND, FIFO = 0o170000, 0o010000
 
 
@@ -27,8 +28,8 @@ def start_ticks(stat: bytes) -> int:
 
 
 def lives(status: Status | None) -> bool:
-    """Whether the `run` that a status file tells of is still that process, and alive."""
-    if status is None or status.state != RUN or status.pid <= 1:
+    """Whether the `run` or `finish` that a status file tells of is still that process, and alive."""
+    if status is None or status.state not in TICKS or status.pid <= 1:
         return False
     try:
         stat = files.read(f"/proc/{status.pid}/stat")
@@ -37,7 +38,8 @@ def lives(status: Status | None) -> bool:
         ticks = start_ticks(stat) - status.since * os.sysconf("SC_CLK_TCK") // 1_000_000
     except (OSError, ValueError, IndexError):
         return False
-    return EARLIEST <= ticks <= LATEST
+    earliest, latest = TICKS[status.state]
+    return earliest <= ticks <= latest
 
 
 def pipe_ends(producer: Status | None, logger: Status | None) -> tuple[int, int] | None:

@@ -73,6 +73,11 @@ def step(s: Service, event: Event, now: float, policy: Policy) -> Step:
             return replace(s, deadline=NEVER), [Run()] if s.wanted else []
         case Phase.DOWN, Spawned(pid):
             return begun(s, pid, now), [Publish("up", "u")]
+        case Phase.DOWN, Adopted(pid, _, _, True):
+            deadline = now + policy.timeout_finish
+            return replace(s, phase=Phase.FINISH, pid=pid, ran=True, pause=PAUSE, deadline=deadline), [
+                CHANGED
+            ]
         case Phase.DOWN, Adopted(pid, ready, started):
             s = replace(begun(s, pid, started), ready=ready, readied=started if ready else NEVER)
             return s, [Publish("up", "u", "adopted")]

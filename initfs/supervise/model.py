@@ -107,11 +107,12 @@ class Returned:
 
 @value
 class Adopted:
-    """A `run` that a former supervisor started (monotonic seconds) still lives; `ready` as that one knew."""
+    """A `run` that a former supervisor started (monotonic seconds) still lives, `ready` as that one knew; or its `finish` does."""
 
     pid: int
     ready: bool
     started: float
+    finishing: bool = False
 
 
 @value

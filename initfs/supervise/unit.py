@@ -111,12 +111,14 @@ class Unit:
 
         self._pidfd = os.pidfd_open(former.pid)
         self._tree.loop.watch(self._pidfd, lambda: self._adopted_died(former.pid))
-        if not former.ready:
+        if former.state == RUN and not former.ready:
             number = self.directory.start().notification_fd
             self._listen(adoption.notification_end(former, number) if number else -1)
-        self.service = replace(self.service, wanted=former.wanted)
+        self.service = replace(
+            self.service, wanted=former.wanted, status=former.wait_status, group=former.group
+        )
         started = self._tree.now - (boot_time() - former.since) / 1_000_000
-        self.feed(Adopted(former.pid, former.ready, started))
+        self.feed(Adopted(former.pid, former.ready, started, former.state == FINISH))
         self._changed, self._since, self._readied = former.changed, former.since, former.readied
 
     def _adopted_died(self, pid: int) -> None:

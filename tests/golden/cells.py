@@ -38,6 +38,7 @@ EVENTS = [
     Spawned(9),
     NotSpawned("no", 60.0),
     Adopted(9, ready=True, started=50.0),
+    Adopted(9, ready=False, started=50.0, finishing=True),
     Readied(),
     Died(0),
     Died(9),

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from initfs.supervise import adoption
-from initfs.supervise.status import DOWN, RUN, Status
-from tests.process.tree import Tree, alive, wait_dead
+from initfs.supervise.status import DOWN, FINISH, RUN, Status
+from tests.process.tree import Tree, alive, children, wait_dead
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -83,6 +83,24 @@ def test_no_line_between_service_and_logger_is_lost_or_doubled_when_svscan_is_ki
     lines = (tree.base / "log").read_text().splitlines()
     assert lines == [str(number) for number in range(len(lines))]
     assert len(lines) > 500
+
+
+def test_a_finish_that_was_left_is_waited_for_and_no_second_run_is_started_beside_it(tree: Tree) -> None:
+    # SUP-012 SUP-013
+    tree.add("web", "exit 3", finish="[ -e ../../open ] || exec cat ../../never", timeout_finish="0")
+    tree.start().wait_for("down", "web")
+    tree.settle()
+    (finish,) = children(tree.pid)
+    kill(tree)
+    tree.start()
+    tree.settle()
+    seen = tree.status("web")
+    assert (seen.state, seen.pid, seen.wait_status) == (FINISH, finish, 3 << 8)
+    assert children(tree.pid) == []
+    (tree.base / "open").touch()
+    (tree.base / "never").write_text("")
+    tree.wait_for("finished", "web")
+    tree.wait_for("up", "web")
 
 
 def test_readiness_that_comes_after_the_kill_is_heard_by_the_next_svscan(tree: Tree) -> None:
