@@ -1,25 +1,30 @@
 """What has been taken from a pipe and is not yet written: in a file, so that it outlives the logger.
 
-splice(2) moves bytes from a pipe to a file in one system call, and however that call ends, by SIGKILL too, exactly the bytes that are gone from
-the pipe are in the file: the file's length tells how many. (read(2) would move them into memory, which dies with the process.) The first page
-of the file is a record of the block in work. A successor takes the output of that block back and writes it again: no line is lost,
-doubled or torn.
+splice(2) moves bytes from a pipe to a file, and however the call ends, by SIGKILL too, exactly the bytes that are gone from the pipe are in
+the file. (read(2) would move them into memory, which dies with the process.) The first page of the file is a record of the block in
+work. A successor takes the output of that block back and writes it again: no line is lost, doubled or torn.
 
-The file is `inbox` in the first log directory of a script, at most LIMIT bytes and a pipe's worth, cut down whenever all is
-written, and removed by a clean end. It belongs to a life of the machine: after a reboot it is not used.
+How many bytes were moved must be seen from the file alone: it has grown, or blanks have been overwritten. Pages that are there already
+cost a third of new ones, so under load the file is filled like a ring, and what is behind is blanked when the end has come.
+
+The file is `inbox` in the first log directory of a script. After a small block it is cut down to its first page; RING and a pipe's
+worth is the most. A clean end removes it. It belongs to a life of the machine: after a reboot it is not used.
 """
 
 from __future__ import annotations
 
 import os
+from errno import ENOSPC
 
-from initfs import files, say
+from initfs import files
 from initfs.log import record as records
 from initfs.log.record import Record
+from initfs.value import replace
 
 NAME, NEW = "inbox", "inbox.new"
 AT_ONCE = 65536
-LIMIT = 1 << 19
+RING = 1 << 17
+SMALL = 16384  # bytes: after a block of so many, giving the pages back costs less than they do
 _CREATE = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -40,20 +45,19 @@ class Inbox:
         self._directory = directory
         self._boot = boot_id()
         self._script = script
-        self._rest = b""
-        self._fd = os.open(NAME, _CREATE, 0o600, dir_fd=directory)
-        size = os.fstat(self._fd).st_size
-        found = records.decode(os.pread(self._fd, records.SIZE, 0)) if size >= records.SIZE else None
+        self._data = b""
+        self._start = self._taken = records.SIZE
+        self._limit = 0
+        self._exact = False  # a blank was seen: leave no blank space
         self.left: Record | None = None
-        if found is not None and found.boot == self._boot and found.start <= size:
+        self._fd = os.open(NAME, _CREATE, 0o600, dir_fd=directory)
+        found = records.decode(os.pread(self._fd, records.SIZE, 0))
+        if found is not None and found.boot == self._boot:
+            size = os.fstat(self._fd).st_size
+            self._data = records.filled(found, os.pread(self._fd, max(size - found.start, 0), found.start))
+            self._exact = records.BLANK in self._data
             self.left = found
-            self._start, self._end = found.start, size
-            self._rest = os.pread(self._fd, self._end - self._start, self._start)
-        else:
-            os.ftruncate(self._fd, 0)
-            os.ftruncate(self._fd, records.SIZE)
-            self._start = self._end = records.SIZE
-            self.note(0)
+        self._renew(self.left)
 
     @property
     def same_script(self) -> bool:
@@ -63,21 +67,24 @@ class Inbox:
     @property
     def block_left(self) -> int:
         """How many bytes the block that was in work had; 0: there was none."""
-        if self.left is None or not records.unfinished(self.left, self._end):
-            return 0
-        return self.left.end - self.left.start
+        return 0 if self.left is None else self.left.end - self.left.start
 
     def fill(self, fd: int, most: int = AT_ONCE) -> int:
         """Take what is in the pipe FD, MOST bytes at most; 0 at its end. BlockingIOError when there is nothing now; OSError."""
-        count = os.splice(fd, self._fd, most, offset_dst=self._end, flags=os.SPLICE_F_NONBLOCK)
+        if self._taken > records.SIZE + RING:
+            self._wrap()
+        if self._exact:
+            os.ftruncate(self._fd, self._taken)
+        count = os.splice(fd, self._fd, most, offset_dst=self._taken, flags=os.SPLICE_F_NONBLOCK)
         if count:
-            self._rest += os.pread(self._fd, count, self._end)
-            self._end += count
+            self._taken += count
+            self._data = os.pread(self._fd, self._taken - self._start, self._start)
+            self._exact = self._exact or records.BLANK in self._data
         return count
 
     def data(self) -> bytes:
         """What is taken and not yet done with."""
-        return self._rest
+        return self._data
 
     def note(
         self,
@@ -88,52 +95,79 @@ class Inbox:
         state: bytes = b"",
     ) -> None:
         """Record that the first USED bytes are in work."""
-        record = Record(self._boot, self._script, self._start, self._start + used, stamp, held, places, state)
+        start = self._start
+        record = Record(
+            self._boot,
+            self._script,
+            start,
+            start + used,
+            self._taken,
+            self._limit,
+            stamp,
+            held,
+            places,
+            state,
+        )
         os.pwrite(self._fd, records.encode(record), 0)
 
     def done(self, used: int, held: int = 0, state: bytes = b"") -> None:
-        """The first USED bytes are written."""
+        """The first USED bytes are written. (As long as nothing else is recorded, doing them again changes nothing.)"""
         self._start += used
-        self._rest = self._rest[used:]
-        if not self._rest:
-            os.ftruncate(self._fd, records.SIZE)
-            self._start = self._end = records.SIZE
+        self._data = self._data[used:]
+        self._limit = 0
+        if not self._data and (used < SMALL or self._exact):
             self.note(0, 0, held, (), state)
-        elif self._start > LIMIT:
-            self._renew(held, state)
+            os.ftruncate(self._fd, records.SIZE)
+            self._start = self._taken = records.SIZE
+            self.note(0, 0, held, (), state)
+        self._idle = (held, state)
 
-    def _renew(self, held: int, state: bytes) -> None:
-        """Begin a new file with what is left of the old one. When that fails the old one goes on, and grows."""
-        start = self._start
-        self._start = records.SIZE
-        record = Record(self._boot, self._script, records.SIZE, records.SIZE, 0, held, (), state)
-        page = records.encode(record).ljust(records.SIZE, b"\0")
+    _idle: tuple[int, bytes] = (0, b"")
+
+    def _wrap(self) -> None:
+        """Go back to the beginning of the file with what is left, over blanked pages. A record separates any two of these steps that
+        would mean something else together.
+        """
+        held, state = self._idle
+        end = self._start
+        self.note(0, 0, held, (), state)
+        os.pwrite(self._fd, records.BLANK * (end - records.SIZE), records.SIZE)
+        os.pwrite(self._fd, self._data, records.SIZE)
+        self._start, self._taken, self._limit = records.SIZE, records.SIZE + len(self._data), end
+        self.note(0, 0, held, (), state)
+        os.ftruncate(self._fd, end)
+
+    def _renew(self, left: Record | None = None) -> None:
+        """Begin a new file with what is left of the old one. OSError."""
+        size, start = len(self._data), records.SIZE
+        work = left.end - left.start if left is not None else 0
+        new = Record(self._boot, self._script, start, start + work, start + size)
+        if left is not None:
+            script, places = left.script, left.places
+            new = replace(
+                new, script=script, stamp=left.stamp, held=left.held, places=places, state=left.state
+            )
+        page = records.encode(new).ljust(records.SIZE, b"\0")
+        fd = os.open(NEW, _CREATE | os.O_TRUNC, 0o600, dir_fd=self._directory)
         try:
-            fd = os.open(NEW, _CREATE | os.O_TRUNC, 0o600, dir_fd=self._directory)
-            try:
-                if os.write(fd, page + self._rest) < len(page) + len(self._rest):
-                    raise OSError(28, "")  # noqa: TRY301
-                os.rename(NEW, NAME, src_dir_fd=self._directory, dst_dir_fd=self._directory)
-            except OSError:
-                os.close(fd)
-                raise
-        except OSError as error:
-            self._start = start
-            say.warning(f"unable to renew the inbox: {say.reason(error)}; it grows")
-            return
+            if os.write(fd, page + self._data) < len(page) + size:
+                raise OSError(ENOSPC, os.strerror(ENOSPC))  # noqa: TRY301
+            os.rename(NEW, NAME, src_dir_fd=self._directory, dst_dir_fd=self._directory)
+        except OSError:
+            os.close(fd)
+            raise
         os.close(self._fd)
-        self._fd = fd
-        self._end = records.SIZE + len(self._rest)
+        self._fd, self._start, self._taken, self._limit = fd, start, start + size, 0
 
     def move(self, directory: int) -> None:
         """The log directory was made anew: so is the file."""
         self._directory = directory
-        self._renew(0, b"")
+        files.tried("make a new inbox", self._renew)
 
     def close(self) -> None:
         """Forget it; the file goes, unless something is left in it."""
         os.close(self._fd)
-        if not self._rest:
+        if not self._data:
             files.tried("remove the inbox", lambda: files.remove(NAME, at=self._directory))
 
 

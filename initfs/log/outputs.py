@@ -36,7 +36,6 @@ class Outputs:
             for action in script.actions
         ]
         self.dirs = [sink for sink in self._sinks if isinstance(sink, Logdir)]
-        self.overhead = max(map(_overhead, script.actions))  # bytes that stamps add to a line
 
     def __len__(self) -> int:
         """Return the number of actions."""
@@ -60,7 +59,10 @@ class Outputs:
         return [block if held >> index & 1 else b"" for index in range(len(self._sinks))]
 
     def offer(self, texts: list[bytes], moment: int, skips: list[int], *, stamped: bool = True) -> None:
-        """Have the shares written, stamped with MOMENT (nanoseconds), without the first SKIPS bytes of each."""
+        """Have the shares written, stamped with MOMENT (nanoseconds), without the first SKIPS bytes of each.
+
+        stamp.TooMuch: the block is to be smaller; nothing has been written.
+        """
         calendar = time.localtime(moment // stamp.NANO)
         for sink, action, text, skip in zip(self._sinks, self._route.actions, texts, skips, strict=True):
             head = _head(action, moment, calendar, self._offset) if stamped else b""
@@ -129,7 +131,3 @@ def _head(action: Action, moment: int, calendar: time.struct_time, offset: int) 
     if action.local:
         head += stamp.local(calendar, moment)
     return head + os.fsencode(action.prefix) + b" " if action.prefix else head
-
-
-def _overhead(action: Action) -> int:
-    return 26 * action.tai + 31 * action.local + len(os.fsencode(action.prefix)) + 1

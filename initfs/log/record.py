@@ -10,10 +10,11 @@ import struct
 from initfs.value import value
 
 SIZE = 4096
+BLANK = b"\xff"  # in no UTF-8 text
 PLACES_MAX = 64
 STATE_MAX = 2048
-_MAGIC = b"svlog\0\0\2"
-_HEAD = struct.Struct("<8s16sQQqQQHH")
+_MAGIC = b"svlog\0\0\3"
+_HEAD = struct.Struct("<8s16sQQQQQqQHH")
 _PLACE = struct.Struct("<QQQ")
 
 
@@ -30,6 +31,8 @@ class Place:
 class Record:
     """The raw block is `start` to `end` of the inbox (the same: none); what made its output what it is; where it went.
 
+    Up to `taken` the inbox is known to be filled; behind that, but not behind `limit` (0: the end of the file), there may be more.
+
     `boot` and `script` tell whether the places still mean something; `held` are the actions, as bits, that an unended line goes to;
     `state` is what the limits remember.
     """
@@ -38,6 +41,8 @@ class Record:
     script: int
     start: int
     end: int
+    taken: int
+    limit: int = 0
     stamp: int = 0
     held: int = 0
     places: tuple[Place, ...] = ()
@@ -51,8 +56,10 @@ def encode(record: Record) -> bytes:
         record.boot,
         record.script,
         record.start,
-        record.stamp,
         record.end,
+        record.taken,
+        record.limit,
+        record.stamp,
         record.held,
         len(record.places),
         len(record.state),
@@ -68,18 +75,26 @@ def decode(data: bytes) -> Record | None:
     """The record in a page; None when there is none."""
     if len(data) < _HEAD.size or not data.startswith(_MAGIC):
         return None
-    _, boot, script, start, stamp, end, held, places, state = _HEAD.unpack_from(data)
+    _, boot, script, start, end, taken, limit, stamp, held, places, state = _HEAD.unpack_from(data)
     behind = _HEAD.size + places * _PLACE.size
-    if not SIZE <= start <= end or places > PLACES_MAX or state > STATE_MAX or len(data) < behind + state:
+    if (
+        not SIZE <= start <= end <= taken
+        or places > PLACES_MAX
+        or state > STATE_MAX
+        or len(data) < behind + state
+    ):
         return None
     found = (Place(*_PLACE.unpack_from(data, _HEAD.size + index * _PLACE.size)) for index in range(places))
-    return Record(boot, script, start, end, stamp, held, tuple(found), data[behind : behind + state])
+    rest = data[behind : behind + state]
+    return Record(boot, script, start, end, taken, limit, stamp, held, tuple(found), rest)
 
 
-def unfinished(record: Record, size: int) -> bool:
-    """Whether the block of a record was still being written when the inbox was SIZE bytes long.
+def filled(record: Record, region: bytes) -> bytes:
+    """What is in the inbox and not yet written: REGION is the file from `start` on. The block in work comes first.
 
-    An inbox whose blocks are all written is cut down to its first page; if that was the last that the logger did, the record still
-    tells of a block that is no longer there.
+    What was moved into the file after the record was written is found by what it replaced, BLANK bytes or the file's end. At the very end of it
+    BLANK bytes of its own would be taken for unfilled: no text has any, and an inbox that has seen one leaves no blank space.
     """
-    return record.start < record.end <= size
+    known = record.taken - record.start
+    behind = region[known : record.limit - record.start if record.limit else None]
+    return region[:known] + behind.rstrip(BLANK)

@@ -11,13 +11,14 @@ import time
 
 from initfs import say
 from initfs.log.record import Place
-from initfs.log.stamp import before_each
+from initfs.log.stamp import TooMuch, before_each
 from initfs.loop import NEVER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from initfs.log.script import Action
 
+GROWTH_MAX = 1 << 20  # bytes that alerts may add to a block
 FULL = 0.02  # seconds until a full pipe is tried again
 
 
@@ -91,6 +92,8 @@ class Alert(Sink):
 
     def offer(self, block: bytes, head: bytes, _skip: int = 0) -> None:
         """Shorten; whatever was said before a kill is said again."""
+        if block.count(b"\n") * (len(head) + 16) > GROWTH_MAX:
+            raise TooMuch
         start = f"{say.program}: alert: ".encode() + head
         lines = block.split(b"\n")
         if not lines[-1]:

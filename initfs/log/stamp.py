@@ -40,9 +40,16 @@ def _clock(calendar: struct_time) -> str:
     return f"{calendar.tm_hour:02d}:{calendar.tm_min:02d}:{calendar.tm_sec:02d}"
 
 
-def before_each(head: bytes, block: bytes) -> bytes:
-    """The block with HEAD before each of its lines."""
+class TooMuch(Exception):
+    """A block of so many lines would grow too much; a smaller one would not."""
+
+
+def before_each(head: bytes, block: bytes, most: int = 1 << 20) -> bytes:
+    """The block with HEAD before each of its lines; TooMuch when that adds MOST bytes or more."""
     if not head or not block:
         return block
-    text = head + block.replace(b"\n", b"\n" + head)
+    count = most // len(head) + 1
+    text = head + block.replace(b"\n", b"\n" + head, count)
+    if len(text) - len(block) > count * len(head):
+        raise TooMuch
     return text[: -len(head)] if block.endswith(b"\n") else text

@@ -10,7 +10,7 @@ import os
 import time
 
 from initfs import say, tai
-from initfs.log import lines, record
+from initfs.log import lines, record, stamp
 from initfs.log.inbox import AT_ONCE, Inbox, Memory
 from initfs.log.outputs import Outputs
 from initfs.loop import NEVER
@@ -53,6 +53,7 @@ class Stream:
         self.again = NEVER  # when to look again at the input
         self._ways = ways
         self._out = Outputs(script, ways.offset)
+        self._none = [0] * len(self._out)
         self._source: Inbox | Memory = Memory()
         self._number = number_of(repr((script, ways)).encode())
         self._used = 0  # raw bytes of the block in work
@@ -152,37 +153,45 @@ class Stream:
             cut = lines.cut(data, self._ways.limit, ended=self.ended) if data else lines.NOTHING
             if not cut.used:
                 break
-            self._begin(self._bounded(cut, data), time.time_ns(), [0] * len(self._out))
+            self._begin_bounded(cut, data)
         if self._stopping != NEVER and not self._source.data():
             self.ended, self._stopping = True, NEVER
 
-    def _bounded(self, cut: lines.Cut, data: bytes) -> lines.Cut:
-        """A block of very short lines grows by its stamps, and the end of an unended line goes its own way: take less."""
+    def _begin_bounded(self, cut: lines.Cut, data: bytes) -> None:
+        """Begin a block. One of very short lines grows by its stamps, and is taken in parts; the end of an unended line goes its own way."""
+        moment, skips = time.time_ns(), self._none
         if self._held:
             used = data.find(b"\n") + 1
-            return lines.cut(data[:used], 0) if used else cut
-        size, overhead = len(data), self._out.overhead
-        while len(cut.block) > SMALL and cut.block.count(b"\n") * overhead > OUTPUT_MAX:
-            size //= 2
-            smaller = lines.cut(data[:size], self._ways.limit)
-            if not smaller.used:
-                break
-            cut = smaller
-        return cut
+            self._begin(lines.cut(data[:used], 0) if used else cut, moment, skips)
+            return
+        size = cut.used
+        while True:
+            try:
+                self._begin(cut, moment, skips)
+                return
+            except stamp.TooMuch:
+                size //= 2
+                smaller = lines.cut(data[:size], self._ways.limit)
+                cut = smaller if smaller.used else lines.cut(data[: data.find(b"\n") + 1], self._ways.limit)
 
     def _begin(self, cut: lines.Cut, moment: int, skips: list[int]) -> None:
-        """Hand a block to the actions."""
-        self._used, self._stamp = cut.used, moment
+        """Hand a block to the actions. stamp.TooMuch: it is not begun."""
+        self._before = before = (self._held, self._state())
         block = cut.block
-        self._before = (self._held, self._state())
         if self._limits is not None:
             block = self._limits.pass_on(block, moment)
-            self._tell_at = time.monotonic() + TELL if self._limits.holding else NEVER
         self._out.look()
-        places = zip(self._out.places(), skips, strict=True)
-        self._note_places(tuple([record.Place(was.inode, was.size, skip) for was, skip in places]))
         texts = self._out.shares(block, self._held)
-        self._out.offer(texts, moment, skips, stamped=not self._held)
+        try:
+            self._out.offer(texts, moment, skips, stamped=not self._held)
+        except stamp.TooMuch:
+            if self._limits is not None:
+                self._limits.restore(before[1])
+            raise
+        self._used, self._stamp = cut.used, moment
+        self._note()
+        if self._limits is not None:
+            self._tell_at = time.monotonic() + TELL if self._limits.holding else NEVER
         if not cut.open:
             self._held = 0
         elif not self._held:
@@ -202,12 +211,10 @@ class Stream:
         return b"" if self._limits is None else self._limits.state()
 
     def _note(self) -> None:
-        """A log directory begins another file: what is in the files by now is there for good."""
-        self._note_places(self._out.places())
-
-    def _note_places(self, places: tuple[record.Place, ...]) -> None:
+        """Record where things stand: a block begins, or a log directory begins another file in the midst of it."""
         if self._used:
-            self._source.note(self._used, max(self._stamp, 0), self._before[0], places, self._before[1])
+            held, state = self._before
+            self._source.note(self._used, max(self._stamp, 0), held, self._out.places(), state)
         else:
             self._source.note(0, 0, self._held, (), self._state())
 
@@ -234,7 +241,7 @@ class Stream:
         text = self._limits.tell() if self._limits is not None else b""
         self._tell_at = NEVER
         if text:
-            self._out.offer(self._out.shares(text, 0), time.time_ns(), [0] * len(self._out))
+            self._out.offer(self._out.shares(text, 0), time.time_ns(), self._none)
             self._out.push()
 
     def stop(self) -> None:
