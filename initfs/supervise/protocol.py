@@ -56,7 +56,7 @@ class Protocol:
         self._furnished = False
         self._letters = b""
         self._not_before = 0.0
-        self._written: tuple[bytes, bytes, str] = (b"", b"", "")
+        self._written = (-1, "", "")  # pid, what `stat` says, and failure
         self._lock = self._take_lock(directory)
 
     def _take_lock(self, directory: int) -> int:
@@ -113,15 +113,15 @@ class Protocol:
 
     def write(self, status: Status, failure: str) -> None:
         """Replace the status files that differ. `status` comes last: who reads it may read the others."""
-        pid, stat = layout.pid_line(status), layout.stat_line(status)
+        pid, stat = status.pid, layout.stat_words(status)
         old_pid, old_stat, old_failure = self._written
         if failure != old_failure:
             content = failure.encode(errors="replace") + b"\n" * bool(failure)
             files.write("supervise/failure", content, at=self._at)
-        if pid != old_pid or not old_stat:
-            files.write("supervise/pid", pid, at=self._at)
+        if pid != old_pid:
+            files.write("supervise/pid", b"%d\n" % pid if pid else b"", at=self._at)
         if stat != old_stat:
-            files.write("supervise/stat", stat, at=self._at)
+            files.write("supervise/stat", stat.encode() + b"\n", at=self._at)
         files.write(STATUS, layout.encode(status), at=self._at)
         self._written = (pid, stat, failure)
 

@@ -112,16 +112,11 @@ def decode(data: bytes) -> Status:
     )
 
 
-def stat_line(status: Status) -> bytes:
-    """The content of `supervise/stat`, for scripts, as runsv writes it."""
+def stat_words(status: Status) -> str:
+    """What `supervise/stat` says, for scripts, as runsv writes it."""
     words = [("down", "run", "finish")[status.state]]
     words += ["paused"] * status.paused
     words += ["got TERM"] * status.termed
     if status.state == RUN and not status.wanted:
         words.append("want down")
-    return ", ".join(words).encode() + b"\n"
-
-
-def pid_line(status: Status) -> bytes:
-    """The content of `supervise/pid`: empty when there is no process."""
-    return b"%d\n" % status.pid if status.pid else b""
+    return ", ".join(words)

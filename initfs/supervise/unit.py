@@ -83,7 +83,7 @@ class Unit:
         self._notification = self._pidfd = -1
         self._custom: Custom | None = None
         self.closed = False
-        self._deaths: list[tuple[bytes, int]] = []
+        self._deaths: tuple[tuple[bytes, int], ...] = ()
         self._changed = time.time_ns()
         self._since = self._spawning = boot_time()
         self._readied = 0
@@ -221,7 +221,7 @@ class Unit:
             case Kill(pid, signum):
                 process.kill(pid, signum)
             case Tally(status):
-                self._deaths.append((tai.pack(time.time_ns(), tai.LEAP), status))  # only s6's tools read it
+                self._deaths += ((tai.pack(time.time_ns(), tai.LEAP), status),)  # only s6's tools read it
             case MarkDown(down):
                 self.directory.mark_down(down)
             case Publish():
@@ -230,7 +230,7 @@ class Unit:
 
     def _record_deaths(self) -> None:
         """Write down deaths, after the restart that they led to."""
-        deaths, self._deaths = self._deaths, []
+        deaths, self._deaths = self._deaths, ()
         for stamp, status in deaths:
             try:
                 self.protocol.record_death(stamp, status, self.directory.tally())
