@@ -1,4 +1,5 @@
-"""System calls that the standard library lacks: reboot(2), mount(2), umount2(2), unshare(2), setns(2). The only `ctypes`.
+"""System calls that the standard library lacks: reboot(2), mount(2), umount2(2), unshare(2), setns(2),
+pidfd_getfd(2). The only `ctypes`.
 
 ctypes is imported when the first of them is called: process 1 needs none of them before its end.
 """
@@ -11,6 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Self
 
+PIDFD_GETFD = 438  # the same number on every architecture but alpha
 CLONE_NEWPID = 0x20000000  # linux/sched.h
 MS_RDONLY, MS_REMOUNT = 1, 32
 # linux/reboot.h
@@ -41,6 +43,18 @@ def unmount(path: str) -> None:
 def remount_read_only(path: str) -> None:
     """Make the mount at PATH read-only, mount(2) with MS_REMOUNT."""
     _call("mount", None, os.fsencode(path), None, MS_REMOUNT | MS_RDONLY, None)
+
+
+def descriptor_of(pidfd: int, fd: int) -> int:
+    """A copy, close-on-exec, of the descriptor FD of another process: pidfd_getfd(2), for those who might trace it (ptrace(2))."""
+    import ctypes
+
+    library = ctypes.CDLL(None, use_errno=True)
+    found = int(library.syscall(PIDFD_GETFD, pidfd, fd, 0))
+    if found < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    return found
 
 
 class new_pid_namespace:  # noqa: N801

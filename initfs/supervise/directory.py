@@ -30,6 +30,7 @@ class Start:
     notification_fd: int = 0
     lock_fd: int = 0
     new_pid_namespace: bool = False
+    keep_fd: int = 0
 
 
 DEFAULT, PLAIN = Policy(), Start()
@@ -46,7 +47,7 @@ POLICY = frozenset(
         "restart-delay-max",
     )
 )
-START = frozenset(("notification-fd", "lock-fd", "flag-newpidns"))
+START = frozenset(("notification-fd", "lock-fd", "flag-newpidns", "keep-fd"))
 KNOBS = POLICY | START | {"down", "control", "max-death-tally"}
 NONE: frozenset[str] = frozenset()
 
@@ -91,6 +92,7 @@ class Directory:
             self._knob(names, "notification-fd", positive, 0),
             self._knob(names, "lock-fd", positive, 0),
             "flag-newpidns" in names,
+            self._knob(names, "keep-fd", positive, 0),
         )
 
     def tally(self) -> int:

@@ -8,6 +8,10 @@ from __future__ import annotations
 
 import os
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from initfs.supervise.kept import Kept
+
 LINE_MAX = 4096  # PIPE_BUF: a write of no more is whole or not at all, pipe(7)
 
 
@@ -54,15 +58,16 @@ class Pipe:
 class Stdio:
     """What is given to a service as 0, 1 and 2. Descriptors of -1 are not given: the tree's own are inherited."""
 
-    __slots__ = ("stderr", "stdin", "stdout")
+    __slots__ = ("_kept", "stderr", "stdin", "stdout")
 
     def __init__(self, *, stdin: Pipe | None = None, stdout: Pipe | None = None, stderr: int = -1) -> None:
         self.stdin = stdin
         self.stdout = stdout
         self.stderr = stderr
+        self._kept: Kept | None = None
 
-    def descriptors(self) -> list[tuple[int, int]]:
-        """The (ours, child's) pairs of a start."""
+    def descriptors(self, keep_fd: int = 0) -> list[tuple[int, int]]:
+        """The (ours, child's) pairs of a start; KEEP_FD is where what the service keeps goes, 0: nowhere. Refused."""
         given = []
         if self.stdin is not None and self.stdin.reading >= 0:
             given.append((self.stdin.reading, 0))
@@ -70,4 +75,23 @@ class Stdio:
             given.append((self.stdout.writing, 1))
         if self.stderr >= 0:
             given.append((self.stderr, 2))
+        if keep_fd:
+            given += self._keeping().descriptors(keep_fd)
         return given
+
+    def take(self, keep_fd: int, pidfd: int) -> None:
+        """Have what a process keeps that runs already."""
+        if keep_fd:
+            self._keeping().take(pidfd, keep_fd)
+
+    def release(self) -> None:
+        """Let go of what the service kept: it is supervised no longer."""
+        if self._kept is not None:
+            self._kept.close()
+
+    def _keeping(self) -> Kept:
+        if self._kept is None:
+            from initfs.supervise.kept import Kept
+
+            self._kept = Kept()
+        return self._kept

@@ -114,6 +114,7 @@ class Unit:
         if former.state == RUN and not former.ready:
             number = self.directory.start().notification_fd
             self._listen(adoption.notification_end(former, number) if number else -1)
+        self.stdio.take(self.directory.start().keep_fd, self._pidfd)
         self.service = replace(
             self.service, wanted=former.wanted, status=former.wait_status, group=former.group
         )
@@ -210,6 +211,7 @@ class Unit:
         if self.protocol.control >= 0:
             self._tree.loop.forget(self.protocol.control)
         self.protocol.close()
+        self.stdio.release()
         os.close(self.directory.fd)
 
     def _obey(self, effect: Effect) -> Event | None:
@@ -262,9 +264,9 @@ class Unit:
     def _run(self) -> Event:
         """Start ./run."""
         start = self.directory.start()
-        stdio = self.stdio.descriptors()
         self._spawning = boot_time()
         try:
+            stdio = self.stdio.descriptors(start.keep_fd)
             started = starting.run(self.directory, self.protocol, start, stdio, self.environment)
         except starting.Refused as refused:
             return NotSpawned(str(refused), refused.retry)
