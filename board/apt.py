@@ -87,14 +87,20 @@ def known(root: Root) -> bool:
 
 
 def lookup(root: Root, names: Sequence[str]) -> list[File]:
-    """Find binary packages in the index; a kernel's meta package stands for the kernel it depends on.
+    """Find binary packages in the index; a kernel's meta package stands for the kernel it depends on, and `+NAME` for a package
+    with all the libraries that it depends on.
 
     Raises Failure naming the package that does not exist.
     """
-    fields = show(root, names)
-    real = [kernel(fields[name]) or name for name in names]
+    plain = list(dict.fromkeys(name.removeprefix("+") for name in names))
+    fields = show(root, plain)
+    real = [kernel(fields[name]) or name for name in plain]
     more = [name for name in real if name not in fields]
     fields |= show(root, more) if more else {}
+    wanted = [name.removeprefix("+") for name in names if name.startswith("+")]
+    while wanted := [name for one in wanted for name in libraries(fields[one]) if name not in fields]:
+        fields |= show(root, sorted(set(wanted)))
+        real += sorted(set(wanted))
     return [binary(fields[name]) for name in real]
 
 
@@ -119,6 +125,16 @@ def kernel(fields: dict[str, str]) -> str:
     if fields["package"].startswith("linux-image-") and depends and depends[0].startswith("linux-image-"):
         return depends[0]
     return ""
+
+
+def libraries(fields: dict[str, str]) -> list[str]:
+    """Return the packages of libraries that a package depends on; of alternatives the first."""
+    depends = [
+        clause.split()[0].partition(":")[0]
+        for clause in fields.get("depends", "").split(",")
+        if clause.strip()
+    ]
+    return [name for name in depends if name.startswith("lib")]
 
 
 def binary(fields: dict[str, str]) -> File:

@@ -79,7 +79,9 @@ class Plan:
         parts += pypi.key(pypi.distributions().values())
         here = Path(__file__).resolve().parent
         code = sorted(path for path in here.rglob("*") if path.suffix == ".py" or "skeleton" in path.parts)
-        for path in (*(path for path in code if path.is_file()), *self.sources.files()):
+        own = [path for path in sorted(self.profile.files.rglob("*")) if path.is_file()]
+        parts += [str(path.relative_to(self.profile.files)) for path in own]
+        for path in (*(path for path in code if path.is_file()), *self.sources.files(), *own):
             # the mode decides whether a file is a program
             parts.append(f"{path.name} {os.access(path, os.X_OK)} {store.digest(path)}")
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()
@@ -137,7 +139,8 @@ def needs(boards: Sequence[Board]) -> list[str]:
 def names(board: Board, profile: Profile) -> list[str]:
     """Return the names of all Debian packages an image may take files from; libgcc is one that few need."""
     base = [*bytecode.names(suite(board.suite).python), "libffi8", "libgcc-s1"]
-    return sorted({*base, board.kernel, *board.packages, *profile.packages})
+    programs = (f"+{each.partition(':')[0]}" for each in profile.programs)
+    return sorted({*base, board.kernel, *board.packages, *profile.packages, *programs})
 
 
 def current(folder: Path, key: str) -> bool:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # Modules whose importers do without them, and that cost more than they give: OpenSSL is 6 MB, and hashlib
-# has its own SHA; nothing on the target reads .bz2, .xz or a read-line history. Code of ours that imports
-# one, or a board or profile that lists it, gets it.
+# has its own SHA, asyncio does without its C, nothing on the target reads .bz2, .xz or a read-line history.
+# Code of ours that imports one, or a board or profile that lists it, gets it.
 OPTIONAL = frozenset(
     {
         "_hashlib",
@@ -35,6 +35,7 @@ OPTIONAL = frozenset(
         "_curses",
         "_sqlite3",
         "_testcapi",
+        "_asyncio",
     }
 )
 # Needed by the interpreter itself: the text encodings of start and of open(), and `os`, which is built in

@@ -9,7 +9,7 @@ from board.elf import Elf
 from board.host import Failure
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
 
@@ -100,3 +100,67 @@ def target(base: Path, path: Path, release: str) -> str:
     """Return a module's path in the image."""
     inside = str(path.relative_to(base)).removesuffix(".xz")
     return f"/usr/lib/modules/{release}/{inside}"
+
+
+def on_demand(root: Path, names: Sequence[str]) -> dict[str, bytes]:
+    """Return the modules to have beside those that are loaded at boot, with all they need: path on the target to content.
+
+    With them come modules.dep and modules.alias for modprobe(8), which the kernel calls for what it misses (a table of
+    nftables, a device by its modalias). Module names that are built in may be given. Raises Failure: no such module.
+    """
+    base, release = folder(root), version(root)
+    builtin, order = listed(base / "modules.builtin"), listed(base / "modules.order")
+    content: dict[str, bytes] = {}
+    unread = [plain(name) for name in names]
+    while unread:
+        name = unread.pop()
+        if name not in content and name not in builtin:
+            content[name] = unpack(locate(base, order, name))
+            unread += [*depends(content[name]), *preferred(content[name], order)]
+    found = {name: target(base, locate(base, order, name), release) for name in sorted(content)}
+    return {found[name]: content[name] for name in found}
+
+
+def preferred(module: bytes, known: Collection[str]) -> list[str]:
+    """Return the modules among those known that one wants loaded before it without naming their symbols (softdep):
+    libcrc32c wants crc32c, an algorithm, which is crc32c_generic.
+    """
+    words = [word for text in information(module, b"softdep=pre:") for word in text.split()]
+    found = [(plain(word), f"{plain(word)}_generic") for word in words if word != "post:"]
+    return [next(name for name in names if name in known) for names in found if set(names) & set(known)]
+
+
+def tables(modules: Mapping[str, bytes], release: str) -> dict[str, bytes]:
+    """Return modules.dep and modules.alias for these modules (path on the target to content), as depmod(8) would."""
+    home = f"/usr/lib/modules/{release}"
+    paths = {plain(path): path.removeprefix(f"{home}/") for path in modules}
+    needs, aliases = [], []
+    for path, data in modules.items():
+        closure = [paths[name] for name in ordered(plain(path), modules, paths, home) if name in paths]
+        needs.append(f"{path.removeprefix(f'{home}/')}: {' '.join(closure)}".rstrip() + "\n")
+        aliases += [f"alias {alias} {plain(path)}\n" for alias in information(data, b"alias=")]
+    return {
+        f"{home}/modules.dep": "".join(needs).encode(),
+        f"{home}/modules.alias": "".join(aliases).encode(),
+    }
+
+
+def ordered(name: str, modules: Mapping[str, bytes], paths: Mapping[str, str], home: str) -> list[str]:
+    """Return what a module needs, the nearest first, so that loading from the end works."""
+    found: list[str] = []
+    unread = [name]
+    while unread:
+        module = modules[f"{home}/{paths[unread.pop(0)]}"]
+        for need in (*depends(module), *preferred(module, paths)):
+            if need in paths and need != name:
+                if need in found:
+                    found.remove(need)
+                found.append(need)
+                unread.append(need)
+    return found
+
+
+def information(module: bytes, start: bytes) -> list[str]:
+    """Return the values of a module's .modinfo that begin so."""
+    parts = Elf(module).section(".modinfo").split(b"\0")
+    return [part.removeprefix(start).decode() for part in parts if part.startswith(start)]

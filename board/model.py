@@ -70,7 +70,16 @@ class Profile:
     early: tuple[str, ...]  # services stage 1 starts with
     services: tuple[str, ...]  # services stage 2 adds
     packages: tuple[str, ...] = ()
+    programs: tuple[
+        str, ...
+    ] = ()  # PACKAGE:PATH, single files; the libraries they are linked with come along
+    modules: tuple[str, ...] = ()  # kernel modules that are loaded when something asks for them
     python: tuple[str, ...] = ()
+
+    @property
+    def files(self) -> Path:
+        """The folder whose files go into the image as they lie there, in place of those of the same path."""
+        return PROFILES / self.name
 
 
 def names() -> list[str]:

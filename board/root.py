@@ -15,6 +15,7 @@ from board.architecture import architecture, suite
 from board.host import Failure
 from board.library import interpreter, libraries, scripts, stdlib, taken, wanted
 from board.ours import ours
+from board.packages import merged
 from board.tree import Directory, File, Link, Node, Record, Tree
 
 if TYPE_CHECKING:
@@ -77,7 +78,9 @@ def supervised(board: Board, profile: Profile, sources: Sources) -> Iterator[Rec
     """Return the profile's services, and the scripts of stage 2 and stage 3."""
     folders = [sources.services, sources.ports]
     extra = ("agent", "events-port") if board.ports else ()
-    for where, names in (("early", profile.early), ("service", (*profile.services, *extra))):
+    added = [name for name in services.instances(sources.services) if name not in profile.early]
+    later = tuple(dict.fromkeys((*profile.services, *extra, *added)))
+    for where, names in (("early", profile.early), ("service", later)):
         for name in (name.format(console=board.console) for name in names):
             yield from services.records(f"/etc/initfs/{where}/{name}", services.locate(name, folders))
     for name in ("rc.init", "rc.shutdown"):
@@ -87,10 +90,11 @@ def supervised(board: Board, profile: Profile, sources: Sources) -> Iterator[Rec
         yield File(path=f"/etc/initfs/{name}", mode=0o755, data=path.read_bytes(), group="services")
 
 
-def drivers(board: Board, tree: Path, package: str) -> Iterator[Record]:
-    """Return the kernel modules, and the list in load order."""
+def drivers(board: Board, profile: Profile, tree: Path, package: str) -> Iterator[Record]:
+    """Return the kernel modules, the list of those to load at boot in order, and what modprobe needs for the others."""
     modules = kernel.modules(tree, board.modules)
-    for path, data in modules.items():
+    everything = kernel.on_demand(tree, profile.modules) | modules
+    for path, data in (everything | kernel.tables(everything, kernel.version(tree))).items():
         yield File(path=path, data=data, package=package, group="modules")
     yield File(
         path="/etc/initfs/modules", data="".join(f"{path}\n" for path in modules).encode(), group="system"
@@ -102,6 +106,25 @@ def whole(packages: Packages, names: Iterable[str]) -> Iterator[Record]:
     for name in names:
         for path, entry in packages.content(name):
             yield taken(path, entry, "system") if not entry.path.is_symlink() else link(path, entry)
+
+
+def single(packages: Packages, names: Iterable[str], triplet: str) -> Iterator[Record]:
+    """Return single files, each given as PACKAGE:PATH ({triplet} stands for that of the architecture). Raises Failure: the package has no such file."""
+    for name in names:
+        package, _, path = name.replace("{triplet}", triplet).partition(":")
+        entry = packages.find(path)
+        if entry is None or entry.package != package:
+            raise Failure(f"pack {path}", f"package {package} has none")
+        yield taken(merged(path), entry, "system")
+
+
+def overlay(folder: Path) -> dict[str, File]:
+    """Return the records of a profile's own files, by path."""
+    found = {}
+    for source in sorted(path for path in folder.rglob("*") if path.is_file()):
+        path = f"/{source.relative_to(folder)}"
+        found[path] = File(path=path, mode=services.mode(source), data=source.read_bytes(), group="services")
+    return found
 
 
 def link(path: str, entry: Entry) -> Link:
@@ -116,17 +139,21 @@ def assemble(
 ) -> Tree:  # fmt: skip
     """Return the whole tree of an image. Raises Failure as its parts do, and for a Python source in it."""
     tree = Tree(system(board, time))
+    triplet = architecture(board.architecture).triplet
+    tree.update(single(packages, profile.programs, triplet))
     tree.update(interpreter(packages, suite(board.suite).python))
     tree.update(ours(sources, python))
     tree.update(whole(packages, sorted({*board.packages, *profile.packages})))
-    tree.update(supervised(board, profile, sources))
+    own = overlay(profile.files)
+    tree.update(record for record in supervised(board, profile, sources) if record.path not in own)
+    tree.update(own.values())
     extra = (*profile.python, *board.python)
     modules = wanted(sources, scripts(tree.by_path.values()), extra, packages, python, others)
     tree.update(stdlib(modules.values(), packages, python, others))
-    tree.update(drivers(board, kernel_tree, kernel_package))
+    tree.update(drivers(board, profile, kernel_tree, kernel_package))
     bin_names = [posixpath.basename(path) for path in tree.by_path if posixpath.dirname(path) == "/usr/bin"]
     tree.update(applets(busybox, bin_names))
-    tree.update(libraries(list(tree.by_path.values()), packages, architecture(board.architecture).triplet))
+    tree.update(libraries(list(tree.by_path.values()), packages, triplet))
     for path in tree.by_path:
         if path.endswith(".py"):
             raise Failure(

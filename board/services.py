@@ -13,23 +13,42 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def template(name: str, known: Sequence[str]) -> str:
-    """Return the directory an instance is made from: of that very name, or the only one with its prefix.
+PLACES = (
+    "if",
+    "tty",
+)  # the part of a template's name that an instance's replaces: dhcp_if, dhcp_if_pinger, getty_tty
 
-    `dhcp_eth0` is made from `dhcp_if`. Raises Failure: there is none, or more than one.
+
+def template(name: str, known: Sequence[str]) -> str:
+    """Return the directory an instance is made from: of that very name, or the template that its name fits most closely.
+
+    `dhcp_eth0` is made from `dhcp_if`, `dhcp_eth0_pinger` from `dhcp_if_pinger`. Raises Failure: there is none.
     """
     if name in known:
         return name
-    prefix = name.partition("_")[0] + "_"
-    found = [other for other in known if prefix != f"{name}_" and other.startswith(prefix)]
-    if len(found) == 1:
-        return found[0]
-    reason = (
-        f"several begin with {prefix}: {' '.join(sorted(found))}"
-        if found
-        else "there is no such service directory"
+    found = [other for other in known if fits(name, other)]
+    if found:
+        return max(found, key=len)
+    raise Failure(
+        f"find service {name!r}", "there is no such service directory", f"known: {' '.join(sorted(known))}"
     )
-    raise Failure(f"find service {name!r}", reason, f"known: {' '.join(sorted(known))}")
+
+
+def fits(name: str, template: str) -> bool:
+    """Say whether a name is that of an instance of the template: what stands for its place is not empty."""
+    for place in PLACES:
+        before, between, after = f"{template}_".partition(f"_{place}_")
+        if between:
+            head, tail = f"{before}_", f"_{after}".rstrip("_")
+            return name.startswith(head) and name.endswith(tail) and len(name) > len(head) + len(tail)
+    return False
+
+
+def instances(folder: Path) -> list[str]:
+    """Return the services in a folder that are copies of, or links to, templates there: who makes one wants it in the image."""
+    known = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    templates = [name for name in known if any(f"_{place}_" in f"{name}_" for place in PLACES)]
+    return [name for name in known if name not in templates and any(fits(name, other) for other in templates)]
 
 
 def locate(name: str, folders: Sequence[Path]) -> Path:

@@ -1,11 +1,12 @@
-"""The firewall in the kernel: loaded as a whole by nft(8), and only when it is not already as it should be."""
+"""The firewall in the kernel: loaded as a whole, and only when it is not already as it should be."""
 
 from __future__ import annotations
 
 import os
 
-from initfs import files, process, say
+from initfs import files, say
 from initfs.network import ruleset
+from initfs.network.nftables import Nftables
 from initfs.network.zones import Firewall
 
 TYPE_CHECKING = False
@@ -37,10 +38,10 @@ def current(rules: str, applied: str) -> bool:
 
 
 def load(rules: str, applied: str) -> bool:
-    """Put the rules in force in one transaction; False, and said, when the kernel or nft refuses."""
-    status, said = _nft(["-f", "-"], rules)
-    if status:
-        say.warning(f"unable to load the firewall: nft: {' '.join(said.split())[:500]}")
+    """Put the rules in force in one transaction; False, and said, when the kernel refuses."""
+    good, said = _run(rules)
+    if not good:
+        say.warning(f"unable to load the firewall: {' '.join(said.split())[:500]}")
         return False
     say.info("firewall loaded")
     return files.tried(
@@ -48,10 +49,15 @@ def load(rules: str, applied: str) -> bool:
     )
 
 
+def show() -> str:
+    """The rules as the kernel has them, for people."""
+    return _listed()
+
+
 def remove(applied: str) -> None:
     """Take away what we loaded before: no file speaks of a firewall any more."""
     if os.path.exists(f"{applied}/{LOADED}"):
-        _nft(["-f", "-"], f"table {ruleset.TABLE}\ndelete table {ruleset.TABLE}\n")
+        _run(f"table {ruleset.TABLE}\ndelete table {ruleset.TABLE}\n")
         files.remove(f"{applied}/{LOADED}")
         say.info("firewall removed")
 
@@ -83,32 +89,14 @@ def _record(rules: str, listed: str) -> bytes:
 
 
 def _listed() -> str:
-    """Our table as the kernel has it; empty when there is none, or no nft."""
-    status, said = _nft(["list", "table", *ruleset.TABLE.split()], "")
-    return "" if status else said
+    """Our table as the kernel has it; empty when there is none."""
+    good, said = _run(f"list table {ruleset.TABLE}\n")
+    return said if good else ""
 
 
-def _nft(arguments: list[str], text: str) -> tuple[int, str]:
-    """Run nft with TEXT as its input; its exit code, and what it said. 127: there is none."""
-    given, giving = os.pipe2(os.O_CLOEXEC)
-    reading, writing = os.pipe2(os.O_CLOEXEC)
-    found = [path for path in process.candidates("nft", os.environ) if os.access(path, os.X_OK)]
+def _run(commands: str) -> tuple[bool, str]:
+    nftables = Nftables()
     try:
-        pid = process.spawn(
-            found[0] if found else "nft",
-            ["nft", *arguments],
-            os.environ,
-            descriptors=[(given, 0), (writing, 1), (writing, 2)],
-            session=False,
-        )
-    except OSError as error:
-        for fd in (given, giving, reading, writing):
-            os.close(fd)
-        return say.NOT_FOUND, say.reason(error)
-    os.close(given)
-    os.close(writing)
-    with open(giving, "wb") as into:  # nft reads all of it before it says anything
-        into.write(text.encode())
-    with open(reading, encoding="utf-8", errors="replace") as answer:
-        said = answer.read()
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), said
+        return nftables.run(commands)
+    finally:
+        nftables.close()

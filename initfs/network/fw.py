@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from initfs.network.netlink import Kernel
     from initfs.network.sources import Sources
 
-USAGE = "fw [-n] [-s servicedir] [-a applied] [-e etc] directory..."
-LONG = {"dry-run": "n"}
+USAGE = "fw [-n] [-s servicedir] [-a applied] [-e etc] directory... | fw -l"
+LONG = {"dry-run": "n", "list": "l"}
 APPLIED = "/run/initfs/fw-applied"
 ROUNDS = 3
 PROMOTE = "/proc/sys/net/ipv4/conf/all/promote_secondaries"
@@ -29,8 +29,11 @@ HEARD = {"on": "2", "off": "0"}  # accept_ra: 2 is also for a machine that route
 
 
 def main(argv: list[str]) -> int:
-    given, directories = options.parse(argv[1:], "ns:a:e:", USAGE, LONG)
+    given, directories = options.parse(argv[1:], "nls:a:e:", USAGE, LONG)
     found = dict(given)
+    if "l" in found:
+        print(firewall.show(), end="")
+        return say.OK
     if not directories:
         raise say.usage(USAGE)
     if "s" in found:

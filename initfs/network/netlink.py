@@ -24,15 +24,29 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 PACKAGE = "pyroute2"
-# Modules that pyroute2's import and that nothing here uses, and the names they must have.
+# Modules that pyroute2's import, or that Python's do for another system's sake, and that nothing here uses; with the names that
+# their importers want. Traffic control, probes and a kernel made of nothing are pyroute2's own. They are left out of images, too.
 REPLACED: dict[str, tuple[str, ...]] = {
-    "ssl": (),
-    "unittest": (),
-    "unittest.mock": ("Mock",),
+    "_py_abc": (),
+    "asyncio.windows_events": (),
+    "ctypes._aix": (),
+    "importlib._bootstrap": (),
+    "importlib._bootstrap_external": (),
     "multiprocessing": ("Process", "Pipe", "Queue"),
     "multiprocessing.connection": (),
     "multiprocessing.shared_memory": (),
+    "pyroute2.iproute.bsd": (),
+    "pyroute2.iproute.darwin": (),
+    "pyroute2.iproute.ipmock": ("IPEngine",),
+    "pyroute2.iproute.windows": (),
+    "pyroute2.netlink.rtnl.probe_msg": ("probe_msg", "proxy_newprobe"),
+    "pyroute2.netlink.rtnl.tcmsg": ("plugins", "tcmsg"),
+    "ssl": (),
+    "unittest": (),
+    "unittest.mock": ("Mock",),
 }
+# Those of them that somebody imports on this system.
+IMPORTED = ("multiprocessing", "pyroute2.iproute.ipmock", "pyroute2.netlink.rtnl.", "ssl", "unittest")
 FAMILIES = (2, 10)  # AF_INET, AF_INET6
 IFF_UP = 1
 SCOPE_LINK = 253
@@ -57,12 +71,13 @@ def _load() -> None:
     import asyncio  # noqa: F401
 
     for name, attributes in REPLACED.items():
-        module = ModuleType(name)
-        module.__dict__.update({attribute: type(attribute, (), {}) for attribute in attributes})
-        sys.modules[name] = module
-        above, _, last = name.rpartition(".")
-        if above:
-            setattr(sys.modules[above], last, module)
+        if name.startswith(IMPORTED):
+            module = ModuleType(name)
+            module.__dict__.update({attribute: type(attribute, (), {}) for attribute in attributes})
+            sys.modules[name] = module
+            above, _, last = name.rpartition(".")
+            if above in sys.modules:
+                setattr(sys.modules[above], last, module)
     package = ModuleType(PACKAGE)
     package.__path__ = list(found.submodule_search_locations)
     package.__spec__ = found

@@ -40,30 +40,40 @@ def test_a_modules_name_is_the_kernels() -> None:
     assert kernel.plain("kernel/drivers/char/hw_random/virtio-rng.ko.xz") == "virtio_rng"
 
 
-KNOWN = ["dhcp_if", "dhcpd_if", "fw", "getty_tty", "zcip_if", "zcip_other"]
+KNOWN = ["dhcp_if", "dhcp_if_pinger", "dhcpd_if", "fw", "getty_tty", "zcip_if"]
 
 
 @pytest.mark.parametrize(
     ("name", "wanted"),
     [
         ("dhcp_eth0", "dhcp_if"),
+        ("dhcp_eth0_pinger", "dhcp_if_pinger"),
+        ("dhcp_my_if", "dhcp_if"),
         ("dhcpd_br0", "dhcpd_if"),
         ("fw", "fw"),
         ("getty_ttyS0", "getty_tty"),
         ("zcip_if", "zcip_if"),
     ],
 )
-def test_an_instance_is_made_from_the_only_template_with_its_prefix(name: str, wanted: str) -> None:
+def test_an_instance_is_made_from_the_template_that_its_name_fits_most_closely(
+    name: str, wanted: str
+) -> None:
     assert services.template(name, KNOWN) == wanted
 
 
-@pytest.mark.parametrize(
-    ("name", "said"),
-    [("ntpd", "no such service"), ("zcip_eth0", "several begin with zcip_"), ("fw_x", "no such service")],
-)
-def test_a_service_without_one_template_is_an_error(name: str, said: str) -> None:
-    with pytest.raises(Failure, match=said):
+@pytest.mark.parametrize("name", ["ntpd", "fw_x", "dhcp_", "zcip"])
+def test_a_service_without_a_template_is_an_error(name: str) -> None:
+    with pytest.raises(Failure, match="no such service"):
         services.template(name, KNOWN)
+
+
+def test_a_copy_of_a_template_or_a_link_to_one_is_meant_for_the_image(tmp_path: Path) -> None:
+    # VAR-238 (partly)
+    for name in (*KNOWN, "dhcp_eth1", "other_thing"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "zcip_eth1").symlink_to("zcip_if")
+
+    assert services.instances(tmp_path) == ["dhcp_eth1", "zcip_eth1"]
 
 
 def test_a_service_without_run_or_with_one_that_is_no_program_is_refused(tmp_path: Path) -> None:
