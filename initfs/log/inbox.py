@@ -178,8 +178,8 @@ class Memory:
     same_script = False
     block_left = 0
 
-    def __init__(self) -> None:
-        self._rest = b""
+    def __init__(self, rest: bytes = b"") -> None:
+        self._rest = rest
 
     def fill(self, fd: int, most: int = AT_ONCE) -> int:
         data = os.read(fd, most)

@@ -9,8 +9,9 @@ from __future__ import annotations
 import fcntl
 import os
 import time
+from errno import EDQUOT, ENOSPC
 
-from initfs import files, say
+from initfs import files, say, tai
 from initfs.log import rotate
 from initfs.log.record import Place
 from initfs.log.stamp import before_each
@@ -35,10 +36,12 @@ class Busy(Exception):
 class Logdir:
     """One log directory. Its steps raise OSError inside, and are tried again; outside only `open` raises."""
 
-    def __init__(self, path: str, policy: Policy) -> None:
+    def __init__(self, path: str, policy: Policy, offset: int = tai.LEAP) -> None:
+        """OFFSET is the convention of the archives' names."""
+        self._offset = offset
         self.path = path
         self.policy = policy
-        self.fd = -1
+        self.fd = self._lock = -1
         self.size = 0
         self.again = NEVER  # when to try again what failed
         self.moved: Callable[[], None] = lambda: None  # called when the place changes in the midst of a block
@@ -121,6 +124,13 @@ class Logdir:
         self._fresh = True
         self.rotate_at = time.monotonic() + self.policy.period if self.policy.period else NEVER
 
+    def abandon(self) -> None:
+        """Close without an end: it could not be used, or another one could not."""
+        for fd in (self._lock, self._current, self.fd):
+            if fd >= 0:
+                os.close(fd)
+        self._lock = self._current = self.fd = -1
+
     def close(self) -> bool:
         """End cleanly: `current` is on the disk and marked. False when that fails now, and is to be tried again."""
         if not self.settled and not self.push():
@@ -199,6 +209,8 @@ class Logdir:
         try:
             act()
         except OSError as error:
+            if error.errno in (ENOSPC, EDQUOT) and self._make_room():
+                return self._try(act)
             self.again = time.monotonic() + self.policy.retry
             reason = say.reason(error)
             if reason != self._said:
@@ -257,7 +269,7 @@ class Logdir:
         """Give a file its archive's name; an empty one, or one that is an archive already, just goes."""
         seen = os.stat(name, dir_fd=self.fd)
         if seen.st_size and seen.st_nlink == 1:
-            archive = rotate.next_label(time.time_ns(), self._newest) + suffix
+            archive = rotate.next_label(time.time_ns(), self._newest, self._offset) + suffix
             try:
                 os.link(name, archive, src_dir_fd=self.fd, dst_dir_fd=self.fd)
             except PermissionError:  # a file system without links
@@ -278,6 +290,17 @@ class Logdir:
             found.append((name, size))
         for name in rotate.surplus(found, self.policy.count, self.policy.total):
             files.remove(name, at=self.fd)
+
+    def _make_room(self) -> bool:
+        """On a full disk, remove the oldest archive, if there are more than must stay."""
+        if self.policy.least < 0:
+            return False
+        found = sorted(filter(rotate.is_archive, os.listdir(self.fd)))
+        if len(found) <= self.policy.least:
+            return False
+        say.warning(f"{self.path}: the disk is full; removing {found[0]}")
+        files.remove(found[0], at=self.fd)
+        return True
 
     def retry(self) -> None:
         """Go on with what failed or waited."""

@@ -9,32 +9,36 @@ from initfs import tai
 from initfs.log import sinks, stamp
 from initfs.log.logdir import Logdir
 from initfs.log.route import Route
-from initfs.log.script import ALERT, DIRECTORY, OUT, STATUS, BadScript
+from initfs.log.script import ALERT, DIRECTORY, OUT, STATUS, STDERR, UDP, BadScript
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import TypeAlias
 
     from initfs.log.expression import Expression
     from initfs.log.record import Place
+    from initfs.log.route import Lines
     from initfs.log.script import Action, Script
 
     Sink: TypeAlias = Logdir | sinks.Sink
 
-SINKS = {OUT: sinks.Out, ALERT: sinks.Alert, STATUS: sinks.Status}
+SINKS = {OUT: sinks.Out, ALERT: sinks.Alert, STATUS: sinks.Status, STDERR: sinks.Stderr}
 
 
 class Outputs:
     """All that the lines of one input go to."""
 
-    def __init__(self, script: Script, offset: int = tai.LEAP) -> None:
-        """OFFSET is the labels' convention. BadScript for a wrong expression. Nothing is opened yet."""
-        self._route = Route(script.steps, _compile)
+    def __init__(
+        self, script: Script, offset: int = tai.LEAP, compile_: Callable[[str], Lines] | None = None
+    ) -> None:
+        """OFFSET is the labels' convention; COMPILE_ makes of a pattern what finds lines, an expression if there is none.
+
+        BadScript for a wrong pattern. Nothing is opened yet.
+        """
+        self._route = Route(script.steps, compile_ or _expression)
         self._offset = offset
-        self._sinks: list[Sink] = [
-            Logdir(action.path, action.policy) if action.kind == DIRECTORY else SINKS[action.kind](action)
-            for action in script.actions
-        ]
+        self._sinks: list[Sink] = [_sink(action, offset) for action in script.actions]
         self.dirs = [sink for sink in self._sinks if isinstance(sink, Logdir)]
 
     def __len__(self) -> int:
@@ -116,7 +120,17 @@ class Outputs:
         return not self._sinks
 
 
-def _compile(pattern: str) -> Expression:
+def _sink(action: Action, offset: int) -> Sink:
+    if action.kind == DIRECTORY:
+        return Logdir(action.path, action.policy, offset)
+    if action.kind == UDP:
+        from initfs.log.udp import Udp
+
+        return Udp(action)
+    return SINKS[action.kind](action)
+
+
+def _expression(pattern: str) -> Expression:
     from initfs.log.expression import Expression
 
     try:
@@ -130,4 +144,6 @@ def _head(action: Action, moment: int, calendar: time.struct_time, offset: int) 
     head = stamp.label(moment, offset) if action.tai else b""
     if action.local:
         head += stamp.local(calendar, moment)
-    return head + os.fsencode(action.prefix) + b" " if action.prefix else head
+    if action.human:
+        head += stamp.human(time.gmtime(moment // stamp.NANO), moment, action.human)
+    return head + os.fsencode(action.prefix)

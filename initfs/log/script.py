@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 SIZE_LEAST, SIZE_MOST = 4096, 268435455
 OUT, ALERT, STATUS, DIRECTORY = "out", "alert", "status", "directory"
+STDERR, UDP = "stderr", "udp"  # only svlogd and multilog have these
 
 
 class BadScript(ValueError):
@@ -48,6 +49,7 @@ class Policy:
     """How a log directory is rotated. Sizes are bytes, times seconds."""
 
     count: int = 10  # archives kept
+    least: int = -1  # archives that stay even on a full disk; -1: none is removed for that
     size: int = 99999
     total: int = 0  # of all archives; 0: no limit
     tolerance: int = 2000
@@ -59,7 +61,7 @@ class Policy:
 
 @value
 class Action:
-    """What is done with the selected lines: OUT, ALERT, STATUS or DIRECTORY."""
+    """What is done with the selected lines: OUT, ALERT, STATUS, DIRECTORY, STDERR or UDP."""
 
     kind: str
     path: str = ""
@@ -68,6 +70,7 @@ class Action:
     prefix: str = ""
     size: int = 0  # of an alert or a status; 0: no limit
     policy: Policy = Policy()
+    human: str = ""  # svlogd's stamp, with this between day and time
 
 
 if TYPE_CHECKING:
@@ -161,7 +164,7 @@ def _control(word: str, state: _State) -> _State:
     if first == "k" and rest[:1] in ("", "/", "."):
         return replace(state, policy=replace(policy, keep=replace(policy.keep, path=rest)))
     if first == "p":
-        return replace(state, prefix=rest)
+        return replace(state, prefix=f"{rest} " if rest else "")
     if first in ("!", "?"):
         argv = ("/bin/sh", "-c", rest) if first == "?" else ("chain", "-Pc", rest)
         return replace(state, policy=replace(policy, processor=argv if rest else ()))

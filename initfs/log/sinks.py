@@ -94,12 +94,16 @@ class Alert(Sink):
         """Shorten; whatever was said before a kill is said again."""
         if block.count(b"\n") * (len(head) + 16) > GROWTH_MAX:
             raise TooMuch
-        start = f"{say.program}: alert: ".encode() + head
+        start = self.start() + head
         lines = block.split(b"\n")
         if not lines[-1]:
             lines.pop()
         self._text = b"".join([start + shortened(line, self._size) + b"\n" for line in lines])
         self._at = 0
+
+    def start(self) -> bytes:
+        """What an alert begins with."""
+        return f"{say.program}: alert: ".encode()
 
     def push(self) -> bool:
         """Say it; that it cannot be said is nobody's news."""
@@ -110,6 +114,14 @@ class Alert(Sink):
                 break
         self._at = len(self._text)
         return True
+
+
+class Stderr(Alert):
+    """Standard error, shortened lines, and nothing before them."""
+
+    def start(self) -> bytes:
+        """It begins with its stamp."""
+        return b""
 
 
 def shortened(line: bytes, size: int) -> bytes:

@@ -18,7 +18,10 @@ from initfs.value import value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from initfs.log.limits import Limits
+    from initfs.log.route import Lines
     from initfs.log.script import Script
 
 FIFO, KIND = 0o010000, 0o170000
@@ -41,18 +44,23 @@ class Ways:
     limit: int = 8192
     last_line: float = 2.0
     offset: int = tai.LEAP
+    stamped: bool = False  # patterns see the label too
+    table: bytes = b""  # what each byte is replaced by
 
 
 class Stream:
     """What comes in on a descriptor, on its way to the actions of a script."""
 
-    def __init__(self, fd: int, script: Script, ways: Ways) -> None:
-        """BadScript for a wrong expression. Nothing is opened yet."""
+    def __init__(
+        self, fd: int, script: Script, ways: Ways, compile_: Callable[[str], Lines] | None = None
+    ) -> None:
+        """COMPILE_ is what Outputs says. BadScript for a wrong expression. Nothing is opened yet."""
         self.fd = fd
         self.ended = False  # nothing more will be taken
+        self.failed = ""  # the log directory that could not be opened
         self.again = NEVER  # when to look again at the input
         self._ways = ways
-        self._out = Outputs(script, ways.offset)
+        self._out = Outputs(script, ways.offset, compile_)
         self._none = [0] * len(self._out)
         self._source: Inbox | Memory = Memory()
         self._number = number_of(repr((script, ways)).encode())
@@ -61,6 +69,7 @@ class Stream:
         self._held = 0
         self._before = (0, b"")  # what was held, and what the limits knew, when the block in work began
         self._stopping = self._tell_at = NEVER
+        self._resting = False  # at the end, what is not yet a line stays for a successor
         self._limits: Limits | None = None
         if script.rate or script.fold:
             from initfs.log.limits import Limits
@@ -69,12 +78,22 @@ class Stream:
 
     # Beginning ------------------------------------------------------------------------------------
 
-    def open(self) -> None:
-        """Open and mend all log directories, and write again what a killed logger had begun. Busy, OSError."""
+    def open(self, left_over: bytes = b"") -> None:
+        """Open and mend all log directories, and write again what a killed logger had begun. Busy, OSError, and `failed` says which.
+
+        LEFT_OVER is what a stream before this one had taken of a line, and had no inbox for.
+        """
         dirs = self._out.dirs
         for logdir in dirs:
+            self.failed = logdir.path
             logdir.open()
-        if dirs and os.fstat(self.fd).st_mode & KIND == FIFO and len(self._out) <= record.PLACES_MAX:
+        self._source = Memory(left_over)
+        if (
+            dirs
+            and not left_over
+            and os.fstat(self.fd).st_mode & KIND == FIFO
+            and len(self._out) <= record.PLACES_MAX
+        ):
             self._open_inbox()
         left, known = self._source.left, self._source.same_script
         self._held = left.held if left is not None and known else 0
@@ -89,6 +108,16 @@ class Stream:
         if left is not None and self._source.block_left:
             self._write_again(left, [place.placed if place and known else 0 for place in places])
         self.work()
+
+    def abandon(self) -> None:
+        """Close what `open` has opened before it failed."""
+        for logdir in self._out.dirs:
+            logdir.abandon()
+
+    @property
+    def left_over(self) -> bytes:
+        """What was taken of a line when the stream was put to rest, unless it is in the inbox."""
+        return self._source.data() if isinstance(self._source, Memory) else b""
 
     def _open_inbox(self) -> None:
         logdir = self._out.dirs[0]
@@ -150,7 +179,8 @@ class Stream:
         """Have written what can be written."""
         while self._pushed():
             data = self._source.data()
-            cut = lines.cut(data, self._ways.limit, ended=self.ended) if data else lines.NOTHING
+            ended = self.ended and not self._resting
+            cut = lines.cut(data, self._ways.limit, ended=ended) if data else lines.NOTHING
             if not cut.used:
                 break
             self._begin_bounded(cut, data)
@@ -168,7 +198,7 @@ class Stream:
         while True:
             try:
                 self._begin(cut, moment, skips)
-                return
+                break
             except stamp.TooMuch:
                 size //= 2
                 smaller = lines.cut(data[:size], self._ways.limit)
@@ -177,12 +207,14 @@ class Stream:
     def _begin(self, cut: lines.Cut, moment: int, skips: list[int]) -> None:
         """Hand a block to the actions. stamp.TooMuch: it is not begun."""
         self._before = before = (self._held, self._state())
-        block = cut.block
+        block = cut.block.translate(self._ways.table) if self._ways.table else cut.block
         if self._limits is not None:
             block = self._limits.pass_on(block, moment)
         self._out.look()
-        texts = self._out.shares(block, self._held)
         try:
+            if self._ways.stamped and not self._held:
+                block = stamp.before_each(stamp.label(moment, self._ways.offset), block)
+            texts = self._out.shares(block, self._held)
             self._out.offer(texts, moment, skips, stamped=not self._held)
         except stamp.TooMuch:
             if self._limits is not None:
@@ -251,6 +283,11 @@ class Stream:
         self._stopping = time.monotonic() + self._ways.last_line if self._ways.last_line else FOREVER
         self.work()
 
+    def rest(self) -> None:
+        """End at once; a line that has begun stays in the inbox for the next stream."""
+        self.ended = self._resting = True
+        self.work()
+
     def rotate(self) -> None:
         """Rotate all log directories."""
         self._out.rotate()
@@ -271,8 +308,9 @@ class Stream:
             self._out.push()
         if not self._out.settled:
             return False
-        self._source.close()
-        self._source = Memory()
+        if isinstance(self._source, Inbox):
+            self._source.close()
+            self._source = Memory()
         return self._out.close()
 
 

@@ -57,7 +57,7 @@ def _opened(text: str) -> int:
 
 
 def opened(fd: int, words: Sequence[str], ways: Ways) -> Stream:
-    """The Stream of a script, all that it writes to open; say.Fatal 100 for a wrong script, 111 when it cannot be opened."""
+    """The Stream of a script, all that it writes to open; say.Fatal 100 for a wrong script, 111 as `started`."""
     try:
         parsed = script.parse(words)
         stream = Stream(fd, parsed, ways)
@@ -65,13 +65,17 @@ def opened(fd: int, words: Sequence[str], ways: Ways) -> Stream:
         raise say.Fatal(say.USAGE, f"unable to understand the script: {error}") from None
     for text in parsed.warnings:
         say.warning(text)
+    return started(stream)
+
+
+def started(stream: Stream) -> Stream:
+    """The stream, with all that it writes to open; say.Fatal 111 when something cannot be opened."""
     try:
         stream.open()
     except Busy:
-        raise say.Fatal(say.TEMPORARY, "unable to lock the log directory: another logger has it") from None
+        raise say.Fatal(say.TEMPORARY, f"unable to lock {stream.failed}: another logger has it") from None
     except OSError as error:
-        what = f"open the log directory{f' ({error.filename})' if error.filename else ''}"
-        raise say.unable(what, error) from error
+        raise say.unable(f"use the log directory {stream.failed}", error) from error
     return stream
 
 
