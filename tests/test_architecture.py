@@ -58,6 +58,7 @@ PURE = (
     "initfs/log/facility.py",
     "initfs/log/limits.py",
     "initfs/log/lines.py",
+    "initfs/log/moments.py",
     "initfs/log/record.py",
     "initfs/log/rotate.py",
     "initfs/log/route.py",

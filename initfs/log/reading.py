@@ -1,0 +1,125 @@
+"""A log directory read from its oldest line to its newest, and on, while it is written and rotated."""
+
+from __future__ import annotations
+
+import os
+
+from initfs.log import rotate
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+AT_ONCE = 1 << 16
+GZIP = b"\x1f\x8b"
+CURRENT, PREVIOUS = "current", "previous"
+ROOTS = ("/data/log", "/run/log", "/var/log/service", "/var/log")
+
+
+def directories(name: str) -> list[str]:
+    """The log directories of a service, those that last before those in memory; a name with a slash is a directory itself.
+
+    LOGPATH in the environment replaces the places where they are looked for.
+    """
+    if "/" in name:
+        return [name] if os.path.isdir(name) else []
+    roots = os.environ["LOGPATH"].split(":") if "LOGPATH" in os.environ else ROOTS
+    tried = [f"{root}/{name}" for root in roots]
+    tree = os.environ.get("SVDIR", "/run/service")
+    tried += [f"{tree}/{name}/log/{inside}" for inside in ("logdir", "main")]
+    found = [path for path in tried if os.path.isdir(path)]
+    return list({os.path.realpath(path): path for path in found}.values())
+
+
+class Reader:
+    """Reads each line of a log directory once."""
+
+    def __init__(self, path: str) -> None:
+        """OSError when there is no such directory."""
+        self.path = path
+        self.fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._current = -1
+        self._inode = 0
+        self._read: set[str] = set()  # archives that are behind us
+        self._kept: set[bytes] = set()
+        self._rest = b""
+
+    def lines(self) -> Iterator[bytes]:
+        """All lines, without newlines, that are there and have not been read."""
+        for block in self._blocks():
+            whole = self._rest + block
+            *lines, self._rest = whole.split(b"\n")
+            yield from lines
+
+    def last(self) -> bytes:
+        """What follows the last newline."""
+        rest, self._rest = self._rest, b""
+        return rest
+
+    def _blocks(self) -> Iterator[bytes]:
+        """A file that is renamed while we read stays open; what is renamed before we open it is found under its next name."""
+        while True:
+            if self._current >= 0:
+                yield from _rest_of(self._current)
+            for name in sorted(filter(rotate.is_archive, os.listdir(self.fd))):
+                if name not in self._read:
+                    self._read.add(name)
+                    yield from self._archive(name)
+            if self._is_open(CURRENT) or not self._open():
+                break
+        if self._current >= 0:
+            yield from _rest_of(self._current)
+
+    def _is_open(self, name: str) -> bool:
+        try:
+            return self._current >= 0 and os.stat(name, dir_fd=self.fd).st_ino == self._inode
+        except FileNotFoundError:
+            return self._current >= 0  # in the midst of a rotation
+
+    def _open(self) -> bool:
+        """Go on with `current`; False when there is none."""
+        try:
+            fd = os.open(CURRENT, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self.fd)
+        except FileNotFoundError:
+            return False
+        if self._current >= 0:
+            os.close(self._current)
+        self._current, self._inode = fd, os.fstat(fd).st_ino
+        return True
+
+    def _archive(self, name: str) -> Iterator[bytes]:
+        try:
+            fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self.fd)
+        except FileNotFoundError:
+            return  # trimmed in the meantime
+        try:
+            if os.fstat(fd).st_ino == self._inode:
+                return  # the file that we have been reading
+            if os.pread(fd, 2, 0) == GZIP:
+                yield from _inflated(fd)
+            else:
+                yield from _rest_of(fd)
+        finally:
+            os.close(fd)
+
+
+def _rest_of(fd: int) -> Iterator[bytes]:
+    while block := os.read(fd, AT_ONCE):
+        yield block
+
+
+def _inflated(fd: int) -> Iterator[bytes]:
+    """What a processor has compressed; what is damaged is left out."""
+    import zlib
+
+    inflate = zlib.decompressobj(wbits=31)
+    for block in _rest_of(fd):
+        left = block
+        while left:
+            try:
+                yield inflate.decompress(left)
+            except zlib.error:
+                return
+            left = inflate.unused_data
+            if left:
+                inflate = zlib.decompressobj(wbits=31)
