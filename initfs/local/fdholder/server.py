@@ -184,6 +184,8 @@ class Server:
                 client.waiting += client.reassembly.feed(*came)
             while client.waiting and not client.outgoing:
                 self._answer(fd, client, client.waiting.pop(0))
+            if self._leaving != loop.NEVER and client.idle():
+                self._drop(fd)
         except (OSError, Malformed) as error:
             self._drop(fd, say.reason(error) if isinstance(error, OSError) else str(error))
 
@@ -240,8 +242,6 @@ class Server:
             if sent == len(data):
                 client.outgoing.pop(0)
         self._loop.change(fd, loop.READ)
-        if self._leaving != loop.NEVER and client.idle():
-            self._drop(fd)
 
     def _journal(self, stored: Sequence[bytes] = (), deleted: Sequence[bytes] = ()) -> None:
         if self._keeper is not None and (stored or deleted):
