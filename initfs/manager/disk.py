@@ -87,3 +87,16 @@ def remove_tree(path: str) -> None:
 def temporary(path: str) -> str:
     """A name beside PATH that nobody else uses: its process's number ends it."""
     return f"{path}.new.{os.getpid()}"
+
+
+def content(path: str) -> bytes:
+    """A whole file. OSError."""
+    fd = os.open(path, _READ)
+    try:
+        found = piece = os.read(fd, _PIECE)
+        while piece:
+            piece = os.read(fd, _PIECE)
+            found += piece
+        return found
+    finally:
+        os.close(fd)

@@ -55,14 +55,13 @@ class Engine:
         self._waiting = change.begin()
         self._tell_spared(0)
         while self._waiting or self._jobs:
-            self._start_some()
+            busy = self._start_some()
             if self._ended:
                 self._collect()
-                continue
-            if self._jobs:
+            elif self._jobs:
                 self._turn()
-            elif self._waiting:
-                self._loop.turn(loop.now() + AGAIN)  # the runner is busy, with whomever
+            elif busy:
+                self._loop.turn(loop.now() + AGAIN)  # the runner is, with others
         self._change = None
         self._began.clear()
         if self._verbosity >= 3:
@@ -99,12 +98,15 @@ class Engine:
 
     # The transitions ------------------------------------------------------------------------------
 
-    def _start_some(self) -> None:
+    def _start_some(self) -> bool:
+        """Begin what is possible, as far as there is room; whether the runner had none."""
         room = self._most - len(self._jobs)
         now, self._waiting = self._waiting[:room], self._waiting[room:]
-        while now and self._start(now[0]):
-            del now[0]
-        self._waiting[:0] = now
+        for at, number in enumerate(now):
+            if not self._start(number):
+                self._waiting[:0] = now[at:]
+                return True
+        return False
 
     def _start(self, number: int) -> bool:
         """Begin a transition; False when there is no room for it now."""
@@ -118,16 +120,16 @@ class Engine:
         try:
             if number < database.longruns:
                 self._watch_longrun(number, Longrun(self.live.servicedir(number), up=up))
-                self._until[number] = plan.limit(milliseconds, began, loop.NEVER)
             elif not database.scripts[number - database.longruns][int(up)]:
                 self._succeed(number)
             else:
                 self._watch_oneshot(number, Oneshot(self._runner, number, int(up), milliseconds))
-                self._until[number] = plan.limit(milliseconds, began, loop.NEVER)
         except say.Fatal as fatal:
             self._fail(number, str(fatal))
         except Busy:
             return False
+        if milliseconds and number in self._jobs:
+            self._until[number] = plan.limit(milliseconds, began, loop.NEVER)
         return True
 
     def _watch_longrun(self, number: int, job: Longrun) -> None:

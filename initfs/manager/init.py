@@ -139,8 +139,11 @@ class _Beginning:
 
     def _take_back(self) -> None:
         for entry in self._linked:
-            files.tried(f"remove {entry}", lambda entry=entry: furnish.unlink(self.scandir, entry))  # type: ignore[misc]
+            self._unlink(entry)
         files.tried("have it forgotten", lambda: files.send(f"{self.scandir}/.svscan/control", b"an"))
         if self._made:
             files.tried(f"remove {self.path}", lambda: files.remove(self.path))
             files.tried(f"remove {self._made}", lambda: disk.remove_tree(self._made))
+
+    def _unlink(self, entry: str) -> None:
+        files.tried(f"remove {entry}", lambda: furnish.unlink(self.scandir, entry))

@@ -69,6 +69,7 @@ class _Runner:
         self._database: Database | None = None
         self._compiled = ""
         self._limits: dict[int, float] = {}
+        self._environment = dict(os.environ)
 
     def admit(self, peer: Peer) -> bool:
         """Whether somebody may have scripts run."""
@@ -117,7 +118,7 @@ class _Runner:
                 if chain.ours([word]):
                     __import__(PROGRAMS[word])  # here, and not again in each copy
             return warm.fork(lambda: _become(line, variables), self.around, pairs)
-        return _spawn(line, {**os.environ, **variables}, pairs)
+        return _spawn(line, {**self._environment, **variables}, pairs)
 
     def _load(self) -> Database:
         """The database, read again when it is another one."""
