@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 import select
 
-from initfs import options, rtnetlink, say
+from initfs import options, rtnetlink, say, signals
 from initfs.chain import next as chain
 from initfs.devices.conditions import CLOCK, KINDS, MOUNTS
 from initfs.loop import NEVER, Loop, now
+from initfs.supervise.watch import watch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,75 +45,84 @@ def main(argv: list[str]) -> int:
 def wait(kind: str, what: str, deadline: float) -> bool:
     """Return True as soon as it is so, False when the deadline has come."""
     loop = Loop()
+    news = News(loop, what)
     try:
-        news = {"route": _routes, "device": _devices, "mount": _mounts, "file": _files}[KINDS[kind].news]
-        again = news(loop, what)  # from here on nothing is missed
+        look = {"route": news.routes, "device": news.devices, "mount": news.mounts, "file": news.files}
+        look[KINDS[kind].news]()  # from here on nothing is missed
         while not KINDS[kind].holds(what):
             if now() >= deadline:
                 return False
             loop.turn(deadline)
-            again()
+            news.again()
         return True
     finally:
+        news.close()
         loop.close()
 
 
-def _nothing() -> None:
-    """What is watched stays watched."""
+class News:
+    """What makes the loop turn when something may have changed."""
+
+    def __init__(self, loop: Loop, what: str) -> None:
+        self.loop, self.what = loop, what
+        self.again: Callable[[], None] = lambda: None  # what is to be done anew after each piece of news
+        self._sockets: list[_socket.socket] = []
+        self._fds: list[int] = []
+
+    def routes(self) -> None:
+        self._drained(rtnetlink.subscribe())
+
+    def devices(self) -> None:
+        self._drained(rtnetlink.devices())
+
+    def _drained(self, source: _socket.socket) -> None:
+        def drain() -> None:
+            while rtnetlink.receive(source) != b"":
+                pass
+
+        self._sockets.append(source)
+        self.loop.watch(source.fileno(), drain)
+
+    def mounts(self) -> None:
+        """The file announces a change by an exceptional condition, proc(5), and is quiet again when it was read anew."""
+        fd = os.open(MOUNTS, os.O_RDONLY | os.O_CLOEXEC)
+        self._fds.append(fd)
+
+        def reread() -> None:
+            os.lseek(fd, 0, os.SEEK_SET)
+            while os.read(fd, 65536):
+                pass
+
+        reread()
+        self.loop.watch(fd, reread, select.EPOLLPRI | select.EPOLLERR)
+
+    def files(self) -> None:
+        """The kernel tells of the nearest directory there is; when the next one comes, of that."""
+        self.loop.on_signals(lambda _: None, signals.IO)
+        self.again = self._nearest
+        self._nearest()
+
+    def _nearest(self) -> None:
+        """Watch, then look whether a nearer one came meanwhile."""
+        directory = ""
+        while directory != (nearest := _nearest_directory(self.what)):
+            directory = nearest
+            for fd in self._fds:
+                os.close(fd)
+            self._fds = [watch(directory, -1)]
+
+    def close(self) -> None:
+        """No news from here on. A signal that is on its way must not end us, nor be blocked or ignored in what we become."""
+        for fd in self._fds:
+            os.close(fd)
+        for source in self._sockets:
+            source.close()
+        signals.ignore(signals.IO)
+        signals.default(signals.IO)
 
 
-def _routes(loop: Loop, _what: str) -> Callable[[], None]:
-    return _drained(loop, rtnetlink.subscribe())
-
-
-def _devices(loop: Loop, _what: str) -> Callable[[], None]:
-    return _drained(loop, rtnetlink.devices())
-
-
-def _drained(loop: Loop, source: _socket.socket) -> Callable[[], None]:
-    def drain() -> None:
-        while rtnetlink.receive(source) != b"":
-            pass
-
-    loop.watch(source.fileno(), drain)
-    return _nothing
-
-
-def _mounts(loop: Loop, _what: str) -> Callable[[], None]:
-    """The file announces a change by an exceptional condition, proc(5), and is quiet again when it was read anew."""
-    fd = os.open(MOUNTS, os.O_RDONLY | os.O_CLOEXEC)
-
-    def reread() -> None:
-        os.lseek(fd, 0, os.SEEK_SET)
-        while os.read(fd, 65536):
-            pass
-
-    reread()
-    loop.watch(fd, reread, select.EPOLLPRI | select.EPOLLERR)
-    return _nothing
-
-
-def _files(loop: Loop, what: str) -> Callable[[], None]:
-    """Watch the nearest directory there is; when the next one comes, that."""
-    from initfs import signals
-    from initfs.supervise.watch import watch
-
-    watched: dict[str, int] = {}
-    root = os.open("/", os.O_RDONLY | os.O_CLOEXEC)
-
-    def nearest() -> None:
-        """Again until nothing appeared between looking and watching."""
-        while True:
-            directory = os.path.dirname(os.path.abspath(what))
-            while not os.path.isdir(directory):
-                directory = os.path.dirname(directory)
-            if directory in watched:
-                return
-            for old in watched.values():
-                os.close(old)
-            watched.clear()
-            watched[directory] = watch(directory, root)
-
-    loop.on_signals(lambda _: None, signals.IO)
-    nearest()
-    return nearest
+def _nearest_directory(path: str) -> str:
+    directory = os.path.dirname(os.path.abspath(path))
+    while not os.path.isdir(directory):
+        directory = os.path.dirname(directory)
+    return directory

@@ -1,0 +1,173 @@
+"""dhcp_IF with a real server on the other end of the cable, and with one that means harm."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.namespace.machine import wait_until
+from tests.namespace.network import Host, cable, server
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+WANTED = "/run/initfs/fw/dhcp_eth0.ipconf"
+
+
+def test_a_lease_is_brought_about_within_5_seconds_and_all_of_it_goes_with_the_service(
+    tmp_path: Path,
+) -> None:
+    # VAR-225 VAR-238 (partly) VAR-231 (partly)
+    with server(tmp_path / "s") as giver, Host(tmp_path / "c", "fw", "dhcp_eth0") as client:
+        cable(giver, "eth0", client, "eth0")
+        giver.go()
+        began = time.monotonic()
+        client.go()
+        client.wait_for("ready", "dhcp_eth0")
+        assert time.monotonic() - began < 5 * 3, "a loaded machine has three times as long"
+
+        assert client.has("eth0", "10.7.0.1")
+        assert "default via 10.7.0.1 dev eth0  metric " in client.sh("ip route")
+        assert client.sh("cat /etc/resolv.conf") == "search lan.example\nnameserver 10.7.0.53\n"
+        assert "10.7.0.1" in client.sh("ping -c 1 -W 5 10.7.0.1")
+        assert client.sh("cat /run/initfs/ntpd/dhcp_eth0.ntpconf") == "server 10.7.0.123\n"
+        assert "\0serverid=10.7.0.1\0" in client.sh("cat /run/service/dhcp_eth0/env.out")
+
+        client.sh("svc -wD -d dhcp_eth0")
+        client.lacks("eth0", "10.7.0.")
+        assert "default" not in client.sh("ip route")
+        left = f"{WANTED} /run/initfs/ntpd/dhcp_eth0.ntpconf /run/service/dhcp_eth0/env.out"
+        assert client.sh(f"ls {left} 2>/dev/null; true") == ""
+        wait_until(lambda: client.sh("cat /etc/resolv.conf") == "", "an empty resolv.conf")
+        wait_until(lambda: "10.7.0.10" not in leases(giver), "the lease given back")
+
+        client.sh("svc -u dhcp_eth0")
+        client.has("eth0", "10.7.0.")
+        client.sh("svc -k dhcp_eth0")  # no handler is called then: finish does it
+        client.lacks("eth0", "10.7.0.")
+
+
+def leases(giver: Host) -> str:
+    """The addresses that are given now. udhcpd writes the file when it is told to (USR1)."""
+    giver.sh("svc -1 dhcpd_eth0; usleep 100000")
+    lines = giver.sh("cd /run/service/dhcpd_eth0 && dumpleases -r -f udhcpd.leases").splitlines()
+    return "\n".join(line for line in lines if "expired" not in line)
+
+
+BAD = {
+    "quotes": "a'b\"c",
+    "a command": "$(touch /run/evil)",
+    "backticks": "`touch /run/evil`",
+    "another line": "x\naddress 6.6.6.6/8\ngateway 6.6.6.7",
+    "separators": "x; touch /run/evil | touch /run/evil && touch /run/evil",
+    "255 bytes": "$(touch /run/evil)".ljust(255, "A"),
+    "bytes": "\udcff\udc80\x01\x7f",
+    "a pattern": "* ? [a-z]",
+}
+STRINGS = (
+    "domain",
+    "search",
+    "hostname",
+    "message",
+    "rootpath",
+    "vendor",
+    "bootfile",
+    "boot_file",
+    "tzstr",
+    "wpad",
+    "sname",
+)
+NUMBERS = ("ip", "mask", "router", "dns", "ntpsrv", "mtu", "staticroutes")
+GOOD = {
+    "interface": "eth0",
+    "ip": "10.7.0.9",
+    "mask": "24",
+    "router": "10.7.0.1",
+    "dns": "10.7.0.53",
+    "serverid": "10.7.0.1",
+}
+
+
+def test_nothing_that_a_server_sends_is_executed_or_breaks_a_file(tmp_path: Path) -> None:
+    # VAR-237 VAR-230 (partly)
+    with Host(tmp_path, "fw", "dhcp_eth0", files={"dhcp_eth0/down": ""}) as client:
+        other = Host.__new__(Host)
+        other.pid = client.pid
+        cable(client, "eth0", other, "far")
+        client.go()
+        client.wait_for("finished", "fw")
+        for text in BAD.values():
+            hand_over(client, {**GOOD, **dict.fromkeys(STRINGS, text)})
+            assert client.has("eth0", "10.7.0.9/24"), "the rest of the lease is good"
+            assert "6.6.6.6" not in client.sh("cat /etc/resolv.conf /etc/hosts; ip addr")
+            assert client.sh("grep -c . /etc/resolv.conf") in ("1\n", "2\n")
+        for text in BAD.values():
+            hand_over(client, {**GOOD, **dict.fromkeys(NUMBERS, text)})
+        client.lacks("eth0", "10.7.0.9")
+        assert "dhcp_eth0.ipconf refused: line " in client.log()
+        assert client.sh("ls /run/initfs/fw-applied/lo.ipconf"), "the others are applied"
+        assert client.sh("ls /run /run/service/dhcp_eth0 | grep -c evil; true") == "0\n"
+
+
+def hand_over(client: Host, values: dict[str, str]) -> None:
+    """Call the handler as udhcpc does, with its variables, and wait for what fw makes of it."""
+    words = ["env", "-i", "PATH=/usr/bin", *(f"{name}={text}" for name, text in values.items())]
+    done = client.inside(
+        "sh", "-c", 'cd /run/service/dhcp_eth0 && exec "$@" ./handler bound 9>/dev/null', "sh", *words
+    )
+    assert done.returncode == 0, done.stderr
+
+
+RECORD = """#!/bin/sh
+{ echo "event $*"; env; echo end; } >>/host/events
+"""
+
+
+@pytest.mark.parametrize("applet", ["udhcpc", "zcip", "ifplugd"])
+def test_busybox_hands_over_what_our_handlers_rely_on(applet: str, tmp_path: Path) -> None:
+    # VAR-235
+    files = {"recorder/run": RECORD, "recorder/down": ""}
+    with (
+        server(tmp_path / "s") as giver,
+        Host(tmp_path / "c", "fw", files=files, needs=("zcip", "ifplugd")) as client,
+    ):
+        cable(giver, "eth0", client, "eth0")
+        giver.go()
+        client.go()
+        client.sh("ip link set eth0 up")
+        handler = "/run/service/recorder/run"
+        command = {
+            "udhcpc": f"udhcpc -f -q -i eth0 -s {handler}",
+            "zcip": f"zcip -f -q eth0 {handler}",
+            "ifplugd": f"ifplugd -aqlMns -t1 -u0 -d0 -i eth0 -r {handler} & sleep 2; kill $!; true",
+        }[applet]
+        client.sh(command)
+        events = told(client.host / "events")
+        expected = {"udhcpc": ["deconfig", "bound"], "zcip": ["init", "config"], "ifplugd": ["eth0 up"]}[
+            applet
+        ]
+        assert [event for event, _ in events if event != "eth0 down"] == expected
+        last = events[-1][1]
+        wanted = {
+            "udhcpc": {"interface": "eth0", "mask": "24", "router": "10.7.0.1", "dns": "10.7.0.53", "serverid": "10.7.0.1",
+                       "domain": "lan.example", "lease": "600", "subnet": "255.255.255.0"},
+            "zcip": {"interface": "eth0"},
+            "ifplugd": {"IFPLUGD_CURRENT": "up"},
+        }[applet]  # fmt: skip
+        assert {name: last.get(name) for name in wanted} == wanted
+        assert applet != "udhcpc" or last["ip"].startswith("10.7.0.1")
+        assert applet != "zcip" or last["ip"].startswith("169.254.")
+
+
+def told(path: Path) -> list[tuple[str, dict[str, str]]]:
+    """(arguments, environment) of each call of the recorder."""
+    found: list[tuple[str, dict[str, str]]] = []
+    for line in path.read_text().splitlines():
+        if line.startswith("event "):
+            found.append((line.removeprefix("event "), {}))
+        elif "=" in line and found:
+            name, _, value = line.partition("=")
+            found[-1][1][name] = value
+    return found
