@@ -40,8 +40,9 @@ class Reader:
         self.fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._current = -1
         self._inode = 0
+        self._named = False  # the archive that it became has been seen
         self._read: set[str] = set()  # archives that are behind us
-        self._kept: set[bytes] = set()
+        self._former: set[int] = set()  # inodes that we have read, and that will be archives
         self._rest = b""
 
     def lines(self) -> Iterator[bytes]:
@@ -57,7 +58,7 @@ class Reader:
         return rest
 
     def _blocks(self) -> Iterator[bytes]:
-        """A file that is renamed while we read stays open; what is renamed before we open it is found under its next name."""
+        """What is open first: it stays open when it is renamed. Then what has become an archive, or is about to, and then `current`."""
         while True:
             if self._current >= 0:
                 yield from _rest_of(self._current)
@@ -65,16 +66,29 @@ class Reader:
                 if name not in self._read:
                     self._read.add(name)
                     yield from self._archive(name)
-            if self._is_open(CURRENT) or not self._open():
+            if self._is_open(CURRENT):
                 break
-        if self._current >= 0:
-            yield from _rest_of(self._current)
+            yield from self._previous()
+            if not self._open():
+                break
 
     def _is_open(self, name: str) -> bool:
         try:
             return self._current >= 0 and os.stat(name, dir_fd=self.fd).st_ino == self._inode
         except FileNotFoundError:
             return self._current >= 0  # in the midst of a rotation
+
+    def _previous(self) -> Iterator[bytes]:
+        """A file that is no longer `current` and not yet an archive."""
+        try:
+            fd = os.open(PREVIOUS, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self.fd)
+        except FileNotFoundError:
+            return
+        inode = os.fstat(fd).st_ino
+        if inode != self._inode and inode not in self._former:
+            self._former.add(inode)
+            yield from _rest_of(fd)
+        os.close(fd)
 
     def _open(self) -> bool:
         """Go on with `current`; False when there is none."""
@@ -83,6 +97,8 @@ class Reader:
         except FileNotFoundError:
             return False
         if self._current >= 0:
+            self._former |= set() if self._named else {self._inode}
+            self._named = False
             os.close(self._current)
         self._current, self._inode = fd, os.fstat(fd).st_ino
         return True
@@ -93,8 +109,11 @@ class Reader:
         except FileNotFoundError:
             return  # trimmed in the meantime
         try:
-            if os.fstat(fd).st_ino == self._inode:
-                return  # the file that we have been reading
+            inode = os.fstat(fd).st_ino
+            if inode in (self._inode, *self._former):
+                self._former.discard(inode)
+                self._named = self._named or inode == self._inode
+                return  # we have read it under its former name
             if os.pread(fd, 2, 0) == GZIP:
                 yield from _inflated(fd)
             else:

@@ -44,7 +44,7 @@ class TooMuch(Exception):
     """A block of so many lines would grow too much; a smaller one would not."""
 
 
-def before_each(head: bytes, block: bytes, most: int = 1 << 20) -> bytes:
+def before_each(head: bytes, block: bytes, most: int = 1 << 19) -> bytes:
     """The block with HEAD before each of its lines; TooMuch when that adds MOST bytes or more."""
     if not head or not block:
         return block
