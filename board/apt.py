@@ -131,7 +131,8 @@ def libraries(fields: dict[str, str]) -> list[str]:
     """Return the packages of libraries that a package depends on; of alternatives the first."""
     depends = [
         clause.split()[0].partition(":")[0]
-        for clause in fields.get("depends", "").split(",")
+        for kind in ("pre-depends", "depends")
+        for clause in fields.get(kind, "").split(",")
         if clause.strip()
     ]
     return [name for name in depends if name.startswith("lib")]

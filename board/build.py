@@ -20,6 +20,7 @@ from board import busybox, bytecode, host, kernel, model, pieces, pypi, root, st
 from board import manifest as papers
 from board.apt import Root
 from board.architecture import architecture, suite
+from board.disk import equipment, keys
 from board.licence import licence
 from board.ours import Sources
 from board.packages import Packages
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from board.model import Board, Profile
     from board.tree import Tree
 
+DEVICE_TREE = "board.dtb"  # one more output, of boards that have one
 OUTPUTS = ("vmlinuz", "initramfs.cpio.zst", "manifest.json", "sbom.cdx.json")
 TOOLS = ["apt", "debian-archive-keyring", "dpkg-dev", "zstd"]  # beside what busybox is compiled with
 
@@ -53,6 +55,12 @@ class Image:
     def initramfs(self) -> Path:
         """The root file system."""
         return self.folder / "initramfs.cpio.zst"
+
+    @property
+    def device_tree(self) -> Path | None:
+        """The board's device tree, of those that come with the kernel; None: the firmware has its own."""
+        path = self.folder / DEVICE_TREE
+        return path if path.exists() else None
 
     @property
     def manifest(self) -> Path:
@@ -77,6 +85,7 @@ class Plan:
         parts += [file.sha256 for file in self.files]
         parts += [str(self.busybox.program.parent.name), self.python.key, version()]
         parts += pypi.key(pypi.distributions().values())
+        parts.append((keys.public() if self.board.disk else b"").decode())
         here = Path(__file__).resolve().parent
         code = sorted(path for path in here.rglob("*") if path.suffix == ".py" or "skeleton" in path.parts)
         own = [path for path in sorted(self.profile.files.rglob("*")) if path.is_file()]
@@ -99,7 +108,8 @@ def build(
     """Return the board's image, built now unless it is up to date.
 
     `profile`: another than the board's own. `refresh`: look for newer packages. `output`: the folder, instead of
-    build/BOARD (build/BOARD+PROFILE for another profile). Raises Failure; then the folder holds what it held.
+    build/BOARD (build/BOARD+PROFILE for another profile; of a board with a disk a folder in it, named after its chain).
+    Raises Failure; then the folder holds what it held.
     """
     if reporter is None:
         with Report(mode()) as report:
@@ -110,6 +120,8 @@ def build(
     folder = output or host.ROOT / "build" / (
         board.name if chosen.name == board.profile else f"{board.name}+{chosen.name}"
     )
+    if board.disk:
+        folder, chosen = output or folder / board.chain, equipment.added(chosen, board.disk)
     plan = prepare(board, chosen, sources or Sources(), reporter, refresh=refresh)
     with store.lock(f"image-{hashlib.sha256(str(folder).encode()).hexdigest()[:16]}"):
         if current(folder, plan.key()):
@@ -190,6 +202,8 @@ def write(plan: Plan, trees: Sequence[tuple[File, Path]], folder: Path, report: 
         "sbom.cdx.json": papers.bill(plan.board, list(components.values())),
         "config.json": json.dumps(asdict(plan.board), indent=1).encode(),
     }
+    if plan.board.device_tree:
+        contents[DEVICE_TREE] = kernel.device_tree(kernel_tree, plan.board.device_tree)
     with host.failing(f"write the image into {folder}"):
         (folder / "key").unlink(missing_ok=True)  # from here on it is neither the old image nor the new one
         for name, data in contents.items():

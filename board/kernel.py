@@ -21,6 +21,15 @@ def image(root: Path) -> Path:
     return found[0]
 
 
+def device_tree(root: Path, name: str) -> bytes:
+    """Return one of the device trees that come with the kernel. Raises Failure: the package has none of that name."""
+    package = f"linux-image-{version(root)}"
+    for path in (root / "usr/lib" / package / name, root / "boot/dtbs" / version(root) / name):
+        if path.is_file():
+            return path.read_bytes()
+    raise Failure(f"find device tree {name!r}", f"package {package} has none of that name")
+
+
 def version(root: Path) -> str:
     """Return the kernel's release, as uname -r says it."""
     return image(root).name.partition("-")[2]

@@ -38,6 +38,38 @@ class Qemu:
     nic: str  # -device of the network card: virtio-net-pci, pcnet
     serial: str = "virtio-serial-pci"  # -device that carries the virtio ports, if the board has them
     args: tuple[str, ...] = ()  # added as they are
+    onboard: tuple[
+        str, ...
+    ] = ()  # models of network cards that are soldered on, in place of nic; "" is the machine's own
+    uart: int = 0  # which of the machine's serial lines is the board's console
+    version: int = 0  # least major version of QEMU; where the host's is older, Debian's newer one is unpacked
+
+
+# For boards that no emulator has a model of.
+NOWHERE = Qemu(emulator="", machine="", cpu="", smp=0, memory=0, nic="")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disk:
+    """A disk image of a board: what is flashed, and how the board's own firmware starts what is on it."""
+
+    chain: str  # name of this boot chain, and of the image: disk is build/BOARD/disk.img
+    loader: str  # what starts the kernel; a name of board/disk/loaders.py
+    table: str  # of partitions: gpt or mbr
+    size: int  # MiB, of the whole image; for an SD card in QEMU a power of two
+    boot: int  # MiB, of the boot partition; what is left is the data partition
+    packages: tuple[
+        str, ...
+    ] = ()  # Debian packages with firmware and boot loaders, for the board's architecture
+    raw: tuple[str, ...] = ()  # PACKAGE:PATH@KIB, written there outside of all partitions
+    files: tuple[str, ...] = ()  # PACKAGE:PATH=NAME, copied to the boot partition
+    environment: str = (
+        ""  # PACKAGE:PATH of a U-Boot whose environment is kept on the boot partition, without its waits
+    )
+    modules: tuple[str, ...] = ()  # kernel modules for the disk, loaded behind the board's
+    memory: int = 0  # MiB, where this chain needs more than the machine has
+    drive: str = "virtio-blk-pci"  # -device of the disk in QEMU; sd: the machine's card slot
+    args: tuple[str, ...] = ()  # more arguments of QEMU; {PACKAGE:PATH} stands for that file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +89,32 @@ class Board:
     packages: tuple[str, ...] = ()  # Debian packages beside those every image has
     python: tuple[str, ...] = ()  # modules of the standard library beside those our code imports
     ports: bool = False  # has the virtio ports of docs/image.md, and so the services agent and events-port
-    chain: str = "direct"  # boot chain; direct: kernel and initramfs are handed over by the emulator
-    qemu: Qemu
+    chain: str = "direct"  # boot chain; direct: kernel and initramfs are handed over by the emulator, else one of disks
+    device_tree: str = (
+        ""  # in the kernel's package, below its folder of device trees; empty: the firmware has one
+    )
+    disks: tuple[Disk, ...] = ()
+    qemu: Qemu = NOWHERE
+
+    @property
+    def disk(self) -> Disk | None:
+        """The disk image of the board's chain; None for direct."""
+        return next((disk for disk in self.disks if disk.chain == self.chain), None)
+
+    @property
+    def arguments(self) -> str:
+        """The kernel's arguments. The last console= is /dev/console: there must be no other behind ours."""
+        return f"console={self.console},{self.baud} {self.cmdline}".rstrip()
+
+    @property
+    def chains(self) -> tuple[str, ...]:
+        """The names of its boot chains."""
+        return ("direct", *(disk.chain for disk in self.disks))
+
+    @property
+    def load_order(self) -> tuple[str, ...]:
+        """All kernel modules to load at boot, in order."""
+        return (*self.modules, *(self.disk.modules if self.disk else ()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +145,28 @@ def names() -> list[str]:
 
 def load(name: str) -> Board:
     """Read a board's file. Raises Failure: there is no such board (lists those there are), or a bad field."""
-    return decode(Board, read("board", name, BOARDS), f"board/boards/{name}.toml")
+    where = f"board/boards/{name}.toml"
+    board = decode(Board, read("board", name, BOARDS), where)
+    if board.chain not in board.chains:
+        raise Failure(f"read {where}", f"field 'chain' is {board.chain!r}, and no [[disks]] is", usage=True)
+    return board
+
+
+def virtual() -> list[str]:
+    """Return the names of the boards that are virtual machines with ports: what `all` means to those who boot."""
+    return [name for name in names() if load(name).ports]
+
+
+def chained(board: Board, chain: str) -> Board:
+    """Return the board with that boot chain; empty is its own. Raises Failure: it has none of that name."""
+    if chain and chain not in board.chains:
+        raise Failure(
+            f"boot {board.name} by {chain!r}",
+            "it has no such chain",
+            f"known: {' '.join(board.chains)}",
+            usage=True,
+        )
+    return dataclasses.replace(board, chain=chain or board.chain)
 
 
 def profile(name: str) -> Profile:
@@ -165,5 +242,10 @@ KINDS: dict[str, tuple[str, Callable[[object], bool], Callable[..., object]]] = 
         "a table",
         lambda raw: isinstance(raw, dict),
         lambda raw, where: decode(Qemu, raw, f"{where} [qemu]"),
+    ),
+    "tuple[Disk, ...]": (
+        "a list of tables",
+        lambda raw: isinstance(raw, list),
+        lambda raw, where: tuple(decode(Disk, each, f"{where} [[disks]]") for each in raw),
     ),
 }

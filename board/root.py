@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from board import kernel, services
 from board.architecture import architecture, suite
+from board.disk import equipment
 from board.host import Failure
 from board.library import interpreter, libraries, scripts, stdlib, taken, wanted
 from board.ours import ours
@@ -47,6 +48,7 @@ def system(board: Board, time: int) -> Iterator[Record]:
         target = f"/{source.relative_to(SKELETON)}"
         yield File(path=target, mode=0o600 if target == "/etc/shadow" else 0o644, data=source.read_bytes())
     yield File(path="/etc/initfs/board", data=fragment(board, time).encode())
+    yield from equipment.system(board)
 
 
 def fragment(board: Board, time: int) -> str:
@@ -57,6 +59,7 @@ def fragment(board: Board, time: int) -> str:
         "CONSOLE": board.console,
         "BAUD": board.baud,
         "IMAGE_TIME": time,
+        **equipment.variables(board),
     }
     return "".join(f"{name}={shlex.quote(str(value))}\n" for name, value in values.items())
 
@@ -92,7 +95,7 @@ def supervised(board: Board, profile: Profile, sources: Sources) -> Iterator[Rec
 
 def drivers(board: Board, profile: Profile, tree: Path, package: str) -> Iterator[Record]:
     """Return the kernel modules, the list of those to load at boot in order, and what modprobe needs for the others."""
-    modules = kernel.modules(tree, board.modules)
+    modules = kernel.modules(tree, board.load_order)
     everything = kernel.on_demand(tree, profile.modules) | modules
     for path, data in (everything | kernel.tables(everything, kernel.version(tree))).items():
         yield File(path=path, data=data, package=package, group="modules")

@@ -36,12 +36,26 @@ class Forward:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Flash:
+    """A disk image to boot from by the board's own chain, instead of a kernel that is handed over."""
+
+    path: str
+    args: tuple[str, ...] = ()  # of QEMU: the firmware that starts it
+    drive: str = "virtio-blk-pci"  # -device; sd: the machine's card slot
+    writable: bool = False  # what is written stays in the file; else it is lost at the end
+    memory: int = 0  # MiB; 0: as the board says
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """What one run adds to its board."""
 
     kernel: str  # path
     initramfs: str  # path
     run: str  # private folder; the sockets of SOCKETS are in it, and we listen on them
+    device_tree: str = ""  # path, for a kernel that is handed over
+    flash: Flash | None = None
+    emulator: tuple[str, ...] = ()  # how to start QEMU, where not by the board's name for it
     memory: int = 0  # MiB; 0: as the board says
     forwards: tuple[Forward, ...] = ()
     disks: tuple[str, ...] = ()  # paths of raw images; what is written to them is lost at the end
@@ -54,8 +68,9 @@ class Options:
 def argv(board: Board, options: Options) -> list[str]:
     """Return the command line. QEMU connects to our sockets, so that nothing the guest says comes too early."""
     machine = board.qemu
+    least = options.flash.memory if options.flash else 0
     return [
-        machine.emulator,
+        *(options.emulator or (machine.emulator,)),
         "-no-user-config",
         "-nodefaults",
         "-no-reboot",  # a reboot ends QEMU, as a poweroff does; QMP's SHUTDOWN event tells which it was
@@ -65,13 +80,12 @@ def argv(board: Board, options: Options) -> list[str]:
         "-accel", "tcg",
         *(["-cpu", machine.cpu] if machine.cpu else []),
         "-smp", str(machine.smp),
-        "-m", str(options.memory or machine.memory),
-        "-kernel", options.kernel,
-        "-initrd", options.initramfs,
-        "-append", cmdline(board, options.append),
+        "-m", str(options.memory or least or machine.memory),
+        *(flashed(options.flash) if options.flash else handed_over(board, options)),
+        *["-serial", "null"] * machine.uart,
         *console(options),
         *monitor(options),
-        *network(machine.nic, options.forwards),
+        *(onboard(machine.onboard, options.forwards) if machine.onboard else network(machine.nic, options.forwards)),
         *(ports(machine.serial, options.run) if board.ports else []),
         *disks(options.disks),
         *machine.args,
@@ -79,9 +93,28 @@ def argv(board: Board, options: Options) -> list[str]:
     ]  # fmt: skip
 
 
+def handed_over(board: Board, options: Options) -> list[str]:
+    """Return what QEMU puts into the machine's memory itself."""
+    return [
+        "-kernel", options.kernel,
+        "-initrd", options.initramfs,
+        "-append", cmdline(board, options.append),
+        *(["-dtb", options.device_tree] if options.device_tree else []),
+    ]  # fmt: skip
+
+
+def flashed(flash: Flash) -> list[str]:
+    """Return the disk that the machine starts from, and its firmware."""
+    loss = "" if flash.writable else ",snapshot=on"
+    if flash.drive == "sd":
+        return [*flash.args, "-drive", f"if=sd,format=raw{loss},file={escaped(flash.path)}"]
+    drive = f"if=none,id=flash,format=raw{loss},file={escaped(flash.path)}"
+    return [*flash.args, "-drive", drive, "-device", f"{flash.drive},drive=flash"]
+
+
 def cmdline(board: Board, more: str = "") -> str:
     """Return the kernel's arguments. The last console= is /dev/console: there must be no other behind ours."""
-    return " ".join(filter(None, [f"console={board.console},{board.baud}", board.cmdline, more]))
+    return f"{board.arguments} {more}".rstrip()
 
 
 def console(options: Options) -> list[str]:
@@ -98,10 +131,22 @@ def monitor(options: Options) -> list[str]:
     return ["-chardev", socket(options.run, "qmp"), "-mon", "chardev=qmp,mode=control"]
 
 
+def onboard(models: Sequence[str], forwards: Sequence[Forward]) -> list[str]:
+    """Return the machine's own network cards, each on a network of its own; ports lead to the guest by the first."""
+    words = []
+    for number, model in enumerate(models):
+        kind = f",model={model}" if model else ""
+        words += ["-nic", f"user{kind}{rules(forwards) if number == 0 else ''}"]
+    return words
+
+
+def rules(forwards: Sequence[Forward]) -> str:
+    return "".join(f",hostfwd=tcp:127.0.0.1:{each.host}-:{each.guest}" for each in forwards)
+
+
 def network(nic: str, forwards: Sequence[Forward]) -> list[str]:
-    rules = "".join(f",hostfwd=tcp:127.0.0.1:{each.host}-:{each.guest}" for each in forwards)
     rom = ",romfile=" if nic in WITH_ROM else ""
-    return ["-netdev", f"user,id=net0{rules}", "-device", f"{nic},netdev=net0{rom}"]
+    return ["-netdev", f"user,id=net0{rules(forwards)}", "-device", f"{nic},netdev=net0{rom}"]
 
 
 def ports(carrier: str, run: str) -> list[str]:

@@ -52,6 +52,8 @@ class Machine:
         extra: Sequence[str] = (),  # more arguments of QEMU
         terminal: bool = False,  # console on our terminal instead of in `console`
         listener: Callable[[Event], None] | None = None,  # called in another thread
+        flash: machine.Flash | None = None,  # boot from this disk image, by the board's own chain
+        emulator: Sequence[str] = (),  # how to start QEMU, where not by the board's name for it
     ) -> None:
         self.board = model.load(board) if isinstance(board, str) else board
         self.folder = os.path.join(
@@ -69,6 +71,9 @@ class Machine:
             disks=tuple(disks),
             extra=tuple(extra),
             terminal=terminal,
+            device_tree=os.fspath(getattr(image, "device_tree", None) or ""),
+            flash=flash,
+            emulator=tuple(emulator),
             kvm=self.board.qemu.emulator.endswith("-x86_64") and has_kvm(),
         )
         self.session = Session(self.folder, terminal=terminal, listener=listener)
