@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from socket import socket
 
 PAUSE = 1.0  # seconds
-AT_ONCE = 16  # connections of one turn: a crowd at the door must not keep us from those inside
 
 
 class Door:
@@ -49,17 +48,17 @@ class Door:
             self.update()
 
     def _knocked(self) -> None:
-        for _ in range(AT_ONCE):
-            if not self._open:
-                return
-            try:
-                fd = sockets.accept(self._listener)
-            except (BlockingIOError, ConnectionAbortedError):
-                return
-            except OSError as error:
-                say.warning(f"unable to accept a connection: {say.reason(error)}")
-                self.retry = loop.now() + PAUSE
-                self.update()
-                return
-            self._entered(fd)
+        """One connection a turn: a crowd at the door must not keep us from those inside, and asking for a second one costs as much
+        as the next turn when there is none.
+        """
+        try:
+            fd = sockets.accept(self._listener)
+        except (BlockingIOError, ConnectionAbortedError):
+            return
+        except OSError as error:
+            say.warning(f"unable to accept a connection: {say.reason(error)}")
+            self.retry = loop.now() + PAUSE
             self.update()
+            return
+        self._entered(fd)
+        self.update()

@@ -115,7 +115,7 @@ def listening(fd: int) -> bool:
 def peer(connection: socket) -> Peer:
     """Who connected. OSError for what is no connected Unix socket."""
     raw = connection.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12)
-    return Peer(*(int.from_bytes(raw[at : at + 4], sys.byteorder) for at in (0, 4, 8)))
+    return Peer(*memoryview(raw).cast("I").tolist())
 
 
 def own_path(fd: int) -> str:
