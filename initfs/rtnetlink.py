@@ -145,10 +145,13 @@ def uevent(data: bytes) -> dict[str, str]:
 
 
 def running(interface: str) -> bool | None:
-    """Whether an interface is operational now; None when there is no such interface. It must be up to know."""
+    """Whether an interface is operational now (as RUNNING says); None when there is no such interface.
+
+    /sys has the flags without RUNNING, but the state that it is made of; interfaces that have none say `unknown`.
+    """
+    home = f"/sys/class/net/{os.path.basename(interface)}"
     try:
-        with open(f"/sys/class/net/{os.path.basename(interface)}/flags") as source:
-            flags = int(source.read(), 16)
+        with open(f"{home}/flags") as flags, open(f"{home}/operstate") as state:
+            return bool(int(flags.read(), 16) & UP) and state.read().strip() in ("up", "unknown")
     except (OSError, ValueError):
         return None
-    return bool(flags & UP and flags & RUNNING)

@@ -29,17 +29,18 @@ class Watch:
 
 
 def seen(watch: Watch, state: str, now: float, policy: Policy) -> Watch:
-    """The link is STATE now. At first what is there counts at once; an interface that is gone counts as one that is down."""
+    """The link is STATE now. What is there at first counts at once, and so does that an interface is gone."""
     if not watch.told:
         return Watch("", state, now)
     if state == watch.seen:
         return watch
     if effective(state) == watch.told:
         return replace(watch, seen=state, deadline=NEVER)
+    if state == ERROR:
+        return replace(watch, seen=state, deadline=now)
     if effective(state) == effective(watch.seen):
         return replace(watch, seen=state)
-    delay = policy.up if state == UP else policy.down if state == DOWN else 0.0
-    return replace(watch, seen=state, deadline=now + delay)
+    return replace(watch, seen=state, deadline=now + (policy.up if state == UP else policy.down))
 
 
 def effective(state: str) -> str:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 SERVICES = ROOT / "services"
 SKELETON = ROOT / "board/skeleton"
 RC_INIT = """
-while [ ! -e /host/go ]; do usleep 10000; done # until the cables are laid
+while [ ! -e /host/go ]; do usleep 50000; done # until the cables are laid
 mkdir -p /run/initfs/fw /run/service/.new
 ip link set dev lo up
 cp -a /etc/initfs/service/. /run/service/.new/
