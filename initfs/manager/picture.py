@@ -84,7 +84,7 @@ def _critical(index: Index, shown: AbstractSet[int], took: Mapping[int, float]) 
     """{each service on the critical path: the next one, the last: -1}."""
     weights = [took.get(number, 0.0) for number in range(len(index.database))]
     path = graph.longest(index.database.depends, weights, set(shown) & took.keys())
-    return dict(zip(path, [*path[1:], -1], strict=True))
+    return {number: (path[at + 1] if at + 1 < len(path) else -1) for at, number in enumerate(path)}
 
 
 def _frames(index: Index, shown: AbstractSet[int]) -> Iterator[str]:

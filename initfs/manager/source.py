@@ -172,7 +172,7 @@ class Sources:
             self._fail(path, "unable to look at it", error)
             return
         if mode != wanted:
-            self._fault(path, _KINDS.get(mode, "no directory"), right)
+            self._fault(path, _KINDS.get(mode, "a file"), right)
 
     def _fault(self, place: str, what: str, right: str = "") -> None:
         self.faults.append(Fault(place, what, right))

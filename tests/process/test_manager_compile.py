@@ -29,10 +29,9 @@ def run(name: str, *arguments: object, **options: Any) -> subprocess.CompletedPr
         "capture_output": True,
         "text": True,
         "timeout": 60,
-        "check": False,
         **options,
     }
-    return subprocess.run(ours(name, *arguments), **given)
+    return subprocess.run(ours(name, *arguments), check=False, **given)
 
 
 def compiled(base: Path, *sources: Path, code: int = 0) -> tuple[Path, str]:

@@ -36,7 +36,7 @@ def main(argv: list[str]) -> int:
     check_essential(index, before, after, force=asked.last("Ee") == "e")
     _tell_pulled(asked, index, before, after, resolved(index, services))
     bad = sets.conflicts(index, after)
-    new = [pair for pair in bad if pair not in sets.conflicts(index, before)]
+    new = [pair for pair in bad if resolved(index, services).intersection(pair)]
     if new and asked.last("Ii") == "i":
         say.fatal(f"{name} would not fit together; nothing is changed")
         tell(index, new, after)
