@@ -34,8 +34,10 @@ class Host:
         self.fd, theirs = pty.openpty()
         tty.setraw(self.fd)
         tty.setraw(theirs)
+        # A shell's job in the background has SIGINT ignored, and so has what it starts.
+        deaf = ["sh", "-c", 'trap "" INT; exec "$@"', "sh"]
         self.process = subprocess.Popen(
-            [sys.executable, "-IS", PROGRAM, os.ttyname(theirs)], stderr=subprocess.PIPE
+            [*deaf, sys.executable, "-IS", PROGRAM, os.ttyname(theirs)], stderr=subprocess.PIPE
         )
         os.set_blocking(self.fd, False)
         self.lines = Lines()
@@ -164,7 +166,7 @@ def test_a_command_has_a_session_a_path_and_the_environment_it_was_given(host: H
 
 
 @pytest.mark.parametrize(
-    "bad", ["{", "[]", "{}", '{"id": 99, "run": []}', '{"id": 99, "run": 5}', '{"id":[],"kill":1}']
+    "bad", ["{", "[]", "{}", '{"id": 1, "kill": 9999}', '{"id": 99, "run": []}', '{"id": 99, "run": 5}', '{"id":[],"kill":1}']
 )
 def test_nonsense_is_answered_and_does_no_harm(host: Host, bad: str) -> None:
     host.send(bad + "\n")
