@@ -158,7 +158,7 @@ class _Reader:
             return 0
         found = decimal(content[:63].rstrip(b"\n").partition(b"\0")[0])
         if found is None:
-            self.fault(file, f"not a number: {content[:40]!r}", "milliseconds in decimal, 0 for no limit")
+            self.fault(file, f"not a number: {shown(content)}", "milliseconds in decimal, 0 for no limit")
         return found or 0
 
     def knobs(self, warn: Callable[[str], None]) -> None:
@@ -170,7 +170,7 @@ class _Reader:
                 continue
             found = knob(content)
             if found is None:
-                self.fault(file, f"not a number: {content[:40]!r}", "a decimal number")
+                self.fault(file, f"not a number: {shown(content)}", "a decimal number")
             else:
                 numbers[file] = found
                 if file.endswith("-fd") and found < 3:
@@ -181,7 +181,7 @@ class _Reader:
         for file in SIGNALS:
             content = self.content(file)
             if content is not None and signal(content) is None:
-                self.fault(file, f"not a signal: {content[:40]!r}", "a name like SIGTERM, or a number")
+                self.fault(file, f"not a signal: {shown(content)}", "a name like SIGTERM, or a number")
 
     def script(self, file: str, name: str) -> Script:
         """A oneshot's command line; without a file it does nothing."""
@@ -221,6 +221,11 @@ def knob(content: bytes) -> int | None:
 def signal(content: bytes) -> int | None:
     """The signal in the first line of a knob."""
     return signals.number(content.partition(b"\n")[0].decode(errors="replace").strip())
+
+
+def shown(content: bytes) -> str:
+    """The beginning of a file, for a message."""
+    return repr(content[:40].decode(errors="replace"))
 
 
 def shebang(content: bytes) -> tuple[str, ...]:

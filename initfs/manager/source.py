@@ -97,7 +97,9 @@ class Sources:
             return ""
         kind = definition.kind(content)
         if not kind:
-            self._fault(f"{place}/type", f"not a type: {content[:20]!r}", "oneshot, longrun or bundle")
+            self._fault(
+                f"{place}/type", f"not a type: {definition.shown(content)}", "oneshot, longrun or bundle"
+            )
         return kind
 
     def _forget_repeated(self, before: int) -> None:

@@ -217,7 +217,7 @@ def test_several_sources_are_one_and_a_name_is_defined_once(tmp_path: Path) -> N
 
 
 def test_every_error_is_told_in_one_run_with_its_place(tmp_path: Path) -> None:
-    # SM-169
+    # SM-169 SM-173
     source = tmp_path / "src"
     write_service(source, "good", "oneshot", {"up": ""})
     write_service(source, "strange", "daemon")
