@@ -82,3 +82,8 @@ def replace(old: T, **changes: Any) -> T:
     except KeyError as unknown:
         raise TypeError(f"{type(old).__name__} has no field {unknown.args[0]}") from None
     return tuple.__new__(type(old), fields)  # type: ignore[type-var]
+
+
+def fields(one: object) -> dict[str, Any]:
+    """The fields of a value by name: what its class makes the same value of again."""
+    return dict(zip(one.__match_args__, one, strict=True))  # type: ignore[attr-defined, call-overload]

@@ -34,9 +34,10 @@ ALLOWED: dict[str, set[str]] = {
     "log": {"chain", "notify"},
     "local": {"chain", "notify"},
     "manager": {"chain", "notify", "supervise", "local"},
-    "pid1": {"supervise"},
+    "pid1": {"chain", "supervise"},
     "network": {"supervise"},
     "devices": {"chain", "network", "supervise"},
+    "disk": {"network", "pid1"},
 }
 PURE = (
     "initfs/tai.py",
@@ -45,7 +46,12 @@ PURE = (
     "initfs/supervise/model.py",
     "initfs/supervise/scan.py",
     "initfs/supervise/control.py",
+    "initfs/disk/bundle.py",
+    "initfs/disk/identity.py",
+    "initfs/disk/offered.py",
+    "initfs/disk/slots.py",
     "initfs/supervise/status.py",
+    "initfs/supervise/luggage.py",
     "initfs/supervise/waiting.py",
     "initfs/manager/model.py",
     "initfs/manager/definition.py",
@@ -68,6 +74,14 @@ PURE = (
     "initfs/log/script.py",
     "initfs/log/stamp.py",
     "initfs/pid1/shutdown.py",
+    "initfs/pid1/orders.py",
+    "initfs/pid1/moments.py",
+    "initfs/pid1/parameters.py",
+    "initfs/pid1/logins.py",
+    "initfs/pid1/skeleton.py",
+    "initfs/supervise/scripts.py",
+    "initfs/devices/rules.py",
+    "initfs/devices/templates.py",
     "initfs/network/desired.py",
     "initfs/network/link.py",
     "initfs/network/model.py",
@@ -96,7 +110,7 @@ FORBIDDEN = {
 }  # fmt: skip
 MODULE_LINES, FUNCTION_LINES = 330, 45
 # Modules of process 1 with those it imports; a new import is a decision, not an accident.
-PROCESS1_MODULES = 75
+PROCESS1_MODULES = 88
 
 
 def name_of(path: Path) -> str:

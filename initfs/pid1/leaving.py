@@ -17,9 +17,9 @@ THE_MACHINES_OWN = "pid:[4026531836]"  # PROC_PID_INIT_INO of linux/proc_ns.h
 LETTERS = {"reboot": b"b", "poweroff": b"o"}  # Documentation/admin-guide/sysrq.rst
 
 
-def leave(mode: str) -> None:
-    """End the machine: halt, poweroff or reboot. Returns only when the kernel refuses all that was tried."""
-    try_to("write out and unmount", write_out)
+def leave(mode: str, script: str = "") -> None:
+    """End the machine: halt, poweroff or reboot, after SCRIPT if there is one. Returns only when the kernel refuses all that was tried."""
+    try_to("write out and unmount", lambda: write_out(script))
     try_to(mode, lambda: kernel.reboot(mode))
     try_to(f"{mode} by the emergency door", lambda: trigger(mode))
 
@@ -32,14 +32,16 @@ def try_to(what: str, act: Callable[[], object]) -> None:
         say.warning(f"unable to {what}: {say.describe(error)}; going on")
 
 
-def write_out() -> None:
-    """Sync and unmount, in a child that may hang where process 1 may not."""
+def write_out(script: str) -> None:
+    """Sync, unmount, and become SCRIPT if it can be run, in a child that may hang where process 1 may not."""
     os.chdir("/")
     pid = os.fork()
     if pid == 0:
         try:
             os.sync()
             mounts.unmount_all()
+            if script and os.access(script, os.X_OK):
+                os.execve(script, [script], {"PATH": os.environ.get("PATH", "/usr/bin")})
         finally:
             os._exit(0)
     with select.epoll() as epoll:

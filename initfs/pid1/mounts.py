@@ -28,17 +28,20 @@ def to_unmount(points: list[str]) -> list[str]:
     return found[::-1]
 
 
-def unmount_all() -> None:
-    """Unmount everything, or make it read-only when it is busy; the root too ends read-only."""
+def unmount_all() -> int:
+    """Unmount everything, or make it read-only when it is busy; the root too ends read-only. How many could not be unmounted."""
     try:
         table = (files.read("/proc/mounts", size=TABLE_SIZE) or b"").decode(errors="surrogateescape")
     except OSError as error:
         say.warning(f"unable to read the mounts: {say.reason(error)}")
-        return
+        return 1
+    failures = 0
     for point in to_unmount(mounted(table)):
         try:
             kernel.unmount(point)
         except OSError as error:
+            failures += 1
             say.warning(f"unable to unmount {point}: {say.reason(error)}; making it read-only")
             files.tried(f"remount {point} read-only", lambda point=point: kernel.remount_read_only(point))  # type: ignore[misc]
     files.tried("remount / read-only", lambda: kernel.remount_read_only("/"))
+    return failures

@@ -1,8 +1,10 @@
 """The end of the machine as a pure plan: every rule leads towards the system call, and each stage has a deadline.
 
-    asked -> rc.shutdown -> services go down -> TERM to what is left -> KILL -> unmount, sync, reboot(2)
+    asked -> waiting -> rc.shutdown -> services go down -> TERM to what is left -> KILL -> unmount, sync, reboot(2)
 
-Each stage ends when its work is done, or when its time is over; nothing a service does, or fails to do, can hold it.
+Only a wish that still waits for its time can be taken back. Each later stage ends when its work is done, or when its time is
+over; nothing a service does, or fails to do, can hold it. "single" is the one wish that is no end: rc.shutdown runs, and the
+machine stays (`spec/init.md` 7.6).
 """
 
 from __future__ import annotations
@@ -15,12 +17,15 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
 NEVER = float("inf")
+GRACE, LONGEST_GRACE = 3.0, 300.0  # seconds between TERM and KILL: the default, and what a wish may ask for
+SINGLE = "single"
 
 
 class Stage:
     """How far the end has come."""
 
     RUNNING = "running"
+    WAITING = "waiting"
     SCRIPT = "script"
     SERVICES = "services"
     TERM = "term"
@@ -28,24 +33,32 @@ class Stage:
     ENDED = "ended"
 
 
-# Seconds that a stage may take.
-LIMITS = {Stage.SCRIPT: 60.0, Stage.SERVICES: 10.0, Stage.TERM: 3.0, Stage.KILL: 2.0}
+# Seconds that a stage may take. That of TERM is the grace.
+LIMITS = {Stage.SCRIPT: 60.0, Stage.SERVICES: 10.0, Stage.KILL: 2.0}
 
 
 @value
 class Shutdown:
-    """Where we are, and what it is for: halt, poweroff or reboot."""
+    """Where we are, and what it is for: halt, poweroff, reboot, or single."""
 
     stage: str = Stage.RUNNING
     mode: str = ""
     deadline: float = NEVER
+    grace: float = GRACE
 
 
 @value
 class Asked:
-    """Somebody wants an end; a later wish changes the mode of an end under way."""
+    """Somebody wants an end in so many seconds; a later wish replaces one that waits, and changes the mode of an end under way."""
 
     mode: str
+    after: float = 0.0
+    grace: float = 0.0  # seconds; 0: the default
+
+
+@value
+class Cancelled:
+    """Somebody takes back what waits."""
 
 
 @value
@@ -92,7 +105,7 @@ class Leave:
 
 
 if TYPE_CHECKING:
-    Event: TypeAlias = Asked | Finished | Expired
+    Event: TypeAlias = Asked | Cancelled | Finished | Expired
     Effect: TypeAlias = RunScript | EndServices | SignalAll | Tell | Leave
 
 EFFECTS: dict[str, list[Effect]] = {
@@ -103,6 +116,7 @@ EFFECTS: dict[str, list[Effect]] = {
 }
 NEXT = {
     Stage.RUNNING: Stage.SCRIPT,
+    Stage.WAITING: Stage.SCRIPT,
     Stage.SCRIPT: Stage.SERVICES,
     Stage.SERVICES: Stage.TERM,
     Stage.TERM: Stage.KILL,
@@ -115,10 +129,18 @@ def step(s: Shutdown, event: Event, now: float) -> tuple[Shutdown, list[Effect]]
     match s.stage, event:
         case Stage.ENDED, _:
             return s, []
-        case Stage.RUNNING, Asked(mode):
-            return _enter(replace(s, mode=mode), now)
+        case ((Stage.RUNNING | Stage.WAITING), Asked()):
+            return _wish(event, now)
         case Stage.RUNNING, _:
             return s, []
+        case Stage.WAITING, Cancelled():
+            return Shutdown(), [Tell("cancelled")]
+        case Stage.WAITING, Expired():
+            return _enter(s, now)
+        case Stage.WAITING, _:
+            return s, []
+        case _, Cancelled() | Asked("single"):
+            return s, []  # what has begun is not taken back
         case _, Asked(mode):
             return replace(s, mode=mode), []
         case stage, Finished(late) if late != stage:
@@ -127,7 +149,17 @@ def step(s: Shutdown, event: Event, now: float) -> tuple[Shutdown, list[Effect]]
             return _enter(s, now)
 
 
+def _wish(wish: Asked, now: float) -> tuple[Shutdown, list[Effect]]:
+    s = Shutdown(mode=wish.mode, grace=min(wish.grace, LONGEST_GRACE) or GRACE)
+    if wish.after > 0:
+        return replace(s, stage=Stage.WAITING, deadline=now + wish.after), [Tell("waiting")]
+    return _enter(s, now)
+
+
 def _enter(s: Shutdown, now: float) -> tuple[Shutdown, list[Effect]]:
     stage = NEXT[s.stage]
-    s = replace(s, stage=stage, deadline=now + LIMITS.get(stage, NEVER))
+    if stage == Stage.SERVICES and s.mode == SINGLE:
+        return Shutdown(), [Tell("single")]
+    limit = s.grace if stage == Stage.TERM else LIMITS.get(stage, NEVER)
+    s = replace(s, stage=stage, deadline=now + limit)
     return s, [Tell("ending"), Leave(s.mode)] if stage == Stage.ENDED else EFFECTS[stage]

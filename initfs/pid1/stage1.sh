@@ -1,12 +1,18 @@
 #!/bin/sh
 # Stage 1: what the kernel runs. Mounts what Python needs and becomes process 1; failing that, leaves a shell on the console.
-# `/init rescue WHY` is how process 1 itself gets back here, `/init again` how it executes itself anew.
+# `/init --rescue WHY` is how process 1 itself gets back here, `/init --again` how it executes itself anew.
+
+# Settings: these are an image's; `init-maker` writes others into its copy.
+base=/etc/initfs scripts=/etc/initfs
+dev=/dev run=mount container=
+export PATH=/usr/bin
+# End of settings.
 
 # A redirection that fails ends the shell, and with it the kernel: so it is tried first.
 console() {
     if { : </dev/console >/dev/console; } 2>/dev/null; then
         exec </dev/console >/dev/console 2>&1
-    else
+    elif [ ! "$container" ]; then
         exec </dev/null >/dev/null 2>&1
     fi
 }
@@ -14,16 +20,17 @@ console() {
 rescue() {
     console
     echo "init: fatal: unable to run process 1: $1"
+    [ ! "$container" ] || exit 111
     echo "init: info: this is a shell on the console; 'reboot -f' restarts the machine"
     while :; do
-        busybox setsid cttyhack /bin/sh # started anew when it ends: process 1 must not exit
+        busybox setsid cttyhack /bin/sh || /bin/sh # started anew when it ends: process 1 must not exit
         sleep 1
     done
 }
 
 # What becomes process 1; whatever leads out of it leads back to `rescue`.
 become() {
-    console
+    [ "$container" ] || console
     exec python3 -sSPc '
 import os
 why = "it ended"
@@ -33,31 +40,45 @@ try:
 except BaseException as error:
     why = f"{type(error).__name__}: {error}"
 finally:
-    os.execv("/bin/sh", ["sh", "/init", "rescue", why])
-'
+    os.execv("/bin/sh", ["sh", os.environ["INITFS_INIT"], "--rescue", why])
+' "$@"
 }
 
-export PATH=/usr/bin
 trap '' INT # ctrl-alt-del means something once process 1 hears it
 case $1 in
-rescue) rescue "$2" ;;
-again) become ;;
+--rescue) rescue "$2" ;;
+--again) become ;;
 esac
+[ $$ = 1 ] || exec initfs telinit "$@"
 
-mount -t devtmpfs -o nosuid,mode=0755 dev /dev
-mount -t proc -o nosuid,nodev,noexec proc /proc
-mount -t sysfs -o nosuid,nodev,noexec sys /sys
-mount -t tmpfs -o nosuid,nodev,mode=0755,size=25% run /run || rescue "there is no /run"
+[ ! "$dev" ] || mount -t devtmpfs -o nosuid,mode=0755 dev "$dev"
+if [ ! "$container" ]; then
+    [ -r /proc/uptime ] || mount -t proc -o nosuid,nodev,noexec proc /proc
+    [ -d /sys/class ] || mount -t sysfs -o nosuid,nodev,noexec sys /sys
+fi
+case $run in
+mount) mount -t tmpfs -o nosuid,nodev,mode=0755,size=25% run /run || rescue "there is no /run" ;;
+remount) mount -o remount,nosuid,nodev,mode=0755 /run || rescue "unable to remount /run" ;;
+esac
 read -r INITFS_STAGE1 _ </proc/uptime
+read -r cmdline </proc/cmdline
+case " $cmdline " in *" initfs.rescue "*) rescue "the kernel's command line asks for this shell" ;; esac
 
 # An interpreter that cannot start would take the kernel with it, so it is tried first, while the tree is laid out.
 # The seed: Python's start otherwise waits for the kernel's random numbers, seconds on a board that has no source.
-export PYTHONHASHSEED=0 INITFS_STAGE1
+export PYTHONHASHSEED=0 INITFS_STAGE1 INITFS_INIT="$0" INITFS_BASE="$base" INITFS_SCRIPTS="$scripts"
 python3 -sSPc '' 2>/run/why &
 tried=$!
-mkdir -p /dev/pts /run/initfs /run/service /run/uncaught-logs
-mount -t devpts -o nosuid,noexec,mode=0620,gid=5 devpts /dev/pts
-cp -a /etc/initfs/early/. /run/service/ && mkfifo -m 600 /run/service/svscan-log/fifo || rescue "/run is full"
-echo 0 >/proc/sys/kernel/ctrl-alt-del # a signal to process 1 instead of an immediate reset
+mkdir -p /run/initfs /run/service /run/uncaught-logs
+if [ -d "$base/run-image" ]; then
+    cp -a "$base/run-image/." /run/ || rescue "/run is full"
+else
+    cp -a "$base/early/." /run/service/ && mkfifo -m 600 /run/service/svscan-log/fifo || rescue "/run is full"
+fi
+if [ ! "$container" ]; then
+    mkdir -p /dev/pts
+    mount -t devpts -o nosuid,noexec,mode=0620,gid=5 devpts /dev/pts
+    echo 0 >/proc/sys/kernel/ctrl-alt-del # a signal to process 1 instead of an immediate reset
+fi
 wait $tried || rescue "$(cat /run/why)"
-become
+become "$@"

@@ -15,6 +15,8 @@ from initfs.loop import HUNG_UP, READ
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from initfs.loop import Loop
 
 REMEMBERED = 512
@@ -63,6 +65,7 @@ class Journal:
         self._subscribers: dict[int, _socket.socket] = {}
         self._loop: Loop | None = None
         self._last = -1
+        self.on_event: Callable[[str, str], None] | None = None  # told of (service, event)
 
     def publish(self, service: str, event: str, pid: int = 0, reason: str = "", when: float = 0.0) -> None:
         """Remember an event that happened WHEN (monotonic seconds; 0: now) and send it to the subscribers."""
@@ -73,6 +76,8 @@ class Journal:
             del self._events[0]
         if self._subscribers or self._last >= 0:
             self._hand_out(self._encode(event_line))
+        if self.on_event is not None:
+            self.on_event(service, event)
 
     def _encode(self, event: tuple[int, float, str, str, int, str]) -> bytes:
         seq, when, service, name, pid, reason = event
@@ -86,7 +91,6 @@ class Journal:
 
     def listen(self, loop: Loop, path: str) -> None:
         """Serve subscribers on the socket PATH, relative to the working directory; that it cannot be made is said, and changes nothing else."""
-        self._loop = loop
         listener = _socket.socket(
             _socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_NONBLOCK | _socket.SOCK_CLOEXEC
         )
@@ -99,7 +103,11 @@ class Journal:
             say.warning(f"unable to serve events on {path}: {say.reason(error)}")
             listener.close()
             return
-        self._listener = listener
+        self.serve(loop, listener)
+
+    def serve(self, loop: Loop, listener: _socket.socket) -> None:
+        """Serve subscribers on a socket that listens already."""
+        self._loop, self._listener = loop, listener
         self._reserve = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
         loop.watch(listener.fileno(), self._accept)
 

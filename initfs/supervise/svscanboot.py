@@ -11,7 +11,7 @@ import os
 from initfs import files, options, say
 from initfs.chain import identity
 from initfs.supervise import scripts
-from initfs.supervise.svscan import CATCH_ALL
+from initfs.supervise.scanner import CATCH_ALL
 
 USAGE = (
     "svscanboot [-c console] [-D logdir] [-m mode] [-l user] [-o directives] [-d notif] [-C services_max]"

@@ -1,6 +1,7 @@
 """svscanctl: send commands to the svscan of a scan directory.
 
 Source: `spec/supervision.md` 1.1. -p -r -s and the historic -0 -6 -7 -8 choose the word that `finish` is given.
+-x, --reexec: execute yourself anew, taking everything along; also after the package was replaced.
 """
 
 from __future__ import annotations
@@ -9,13 +10,13 @@ import errno
 
 from initfs import files, options, say
 
-USAGE = "svscanctl [-zabhitqnNprs0678] scandir"
+USAGE = "svscanctl [-zabhitqnNxprs0678] [--reexec] scandir"
 LETTERS_MAX = 64
 HISTORIC = {"0": "st", "6": "rt", "7": "pt", "8": "et"}
 
 
 def main(argv: list[str]) -> int:
-    given, rest = options.parse(argv[1:], "zabhitqnNprs0678", USAGE)
+    given, rest = options.parse(argv[1:], "zabhitqnNxprs0678", USAGE, {"reexec": "x"})
     letters = "".join(HISTORIC.get(letter, letter) for letter, _ in given)
     if len(rest) != 1 or len(letters) > LETTERS_MAX:
         raise say.usage(USAGE)

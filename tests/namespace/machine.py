@@ -35,7 +35,7 @@ mount --bind "$4" host
 cp -a etc/initfs/early/. run/service/
 mkfifo -m 600 run/service/svscan-log/fifo
 export PYTHONPATH="$3" PYTHONDONTWRITEBYTECODE=1 PATH=/usr/bin:/bin
-printf '#!/bin/sh\\nexec "%s" -sSP -c "$BECOME" 2>>/host/console\\n' "$5" >init
+printf '#!/bin/sh\\nexec "%s" -sSP -c "$BECOME" "$@" 2>>/host/console\\n' "$5" >init
 chmod +x init
 export BECOME="$6"
 exec /usr/sbin/chroot . /init
@@ -44,14 +44,15 @@ BECOME = 'from initfs.pid1.init import main; main(["init"])'
 # Like it, but every SIGWINCH is an error in the loop, twice in a row: what process 1 must survive.
 BROKEN = """
 from initfs.pid1 import init
-def act(self, before=init.Init._act):
+from initfs.supervise.scanner import Svscan
+def act(self, before=Svscan._act):
     if "broken" in self._pending:
         raise RuntimeError("broken on purpose")
     before(self)
-def signalled(self, signum, before=init.Init.signalled):
+def signalled(self, signum, before=Svscan.signalled):
     before(self, signum)
     self._pending += "broken" * (signum == 28)
-init.Init._act, init.Init.signalled = act, signalled
+Svscan._act, Svscan.signalled = act, signalled
 init.main(["init"])
 """
 CATCH_ALL = """#!/bin/sh
@@ -164,7 +165,10 @@ class Machine:
             while b"\n" not in self._partial:
                 if not selector.select(max(0.0, deadline - time.monotonic())):
                     return None
-                data = self._socket.recv(65536)
+                try:
+                    data = self._socket.recv(65536)
+                except ConnectionResetError:  # what we had not read yet is lost with it
+                    data = b""
                 if not data:
                     return None
                 self._partial += data

@@ -117,21 +117,6 @@ def test_what_early_services_say_before_the_logger_reads_is_kept_and_kills_nobod
         ]
 
 
-def test_process_1_that_is_out_of_order_executes_itself_anew_and_nothing_is_restarted(tmp_path: Path) -> None:
-    with Machine(tmp_path, {"web": SLEEPER}, broken=True) as machine:
-        up = machine.wait_for("up", "web")
-        machine.wait_for("booted")
-        machine.signal("WINCH")
-        machine.run("svscanctl", "-z", "/run/service")  # a second turn, and a second error
-        machine.again()
-        adopted = machine.wait_for("up", "web")
-        assert (adopted["pid"], adopted["reason"]) == (up["pid"], "adopted")
-        assert machine.run("svc", "-wr", "-k", "/run/service/web").returncode == 0
-        assert machine.wait_for("down", "web")["reason"] == "signal KILL", "still our own child"
-        machine.run("poweroff")
-        assert machine.wait_end() == -signal.SIGINT
-
-
 def test_a_failing_stage_2_leaves_the_early_services_up(tmp_path: Path) -> None:
     # INI-203
     with Machine(tmp_path, {"getty_tty": SLEEPER}, rc_init="exit 1") as machine:
@@ -198,4 +183,4 @@ def test_the_environment_of_a_service_is_clean_and_the_same_at_every_start(tmp_p
         assert first == second
         assert "HASHSEED" not in first
         assert "INITFS" not in first
-        assert "PATH=/usr/bin\n" in first
+        assert "PATH=/usr/bin:/bin\n" in first

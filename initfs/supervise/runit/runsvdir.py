@@ -13,7 +13,7 @@ from initfs import options, say, signals
 from initfs.loop import NEVER, now
 from initfs.supervise import watch
 from initfs.supervise.runit.proctitle import DOT, SHORTEST, Title
-from initfs.supervise.svscan import Options, OutOfOrder, Svscan
+from initfs.supervise.scanner import Options, OutOfOrder, Svscan
 
 USAGE = "runsvdir [-P] dir [text]"
 COMMANDS = {signals.HUP: "t", signals.TERM: "b"}
@@ -58,6 +58,11 @@ class Runsvdir(Svscan):
             self._follow_link()
         self.hung_up = self.hung_up or signum == signals.HUP
         super().signalled(signum)
+
+    def renew(self) -> None:
+        """Runsvdir has no such command, and what it has besides the tree does not travel."""
+        self.renewing = False
+        say.warning("unable to execute anew: runsvdir can't")
 
     def _watch_link(self) -> None:
         """Hear of it when the path leads elsewhere."""
