@@ -48,6 +48,7 @@ class Inbox:
         self._data = b""
         self._start = self._taken = records.SIZE
         self._limit = 0
+        self._idle = (0, b"")  # what is held, and the state of the limits, between two blocks
         self._exact = False  # a blank was seen: leave no blank space
         self.left: Record | None = None
         self._fd = os.open(NAME, _CREATE, 0o600, dir_fd=directory)
@@ -73,14 +74,19 @@ class Inbox:
         """Take what is in the pipe FD, MOST bytes at most; 0 at its end. BlockingIOError when there is nothing now; OSError."""
         if self._taken > records.SIZE + RING:
             self._wrap()
-        if self._exact:
-            os.ftruncate(self._fd, self._taken)
         count = os.splice(fd, self._fd, most, offset_dst=self._taken, flags=os.SPLICE_F_NONBLOCK)
         if count:
             self._taken += count
             self._data = os.pread(self._fd, self._taken - self._start, self._start)
-            self._exact = self._exact or records.BLANK in self._data
+            if not self._exact and records.BLANK in self._data:
+                self._be_exact()
         return count
+
+    def _be_exact(self) -> None:
+        """A blank was seen: from now on there is no blank space behind what is taken, and the file's length tells all."""
+        self._exact = True
+        self._limit = records.EXACT
+        os.ftruncate(self._fd, self._taken)
 
     def data(self) -> bytes:
         """What is taken and not yet done with."""
@@ -114,7 +120,7 @@ class Inbox:
         """The first USED bytes are written. (As long as nothing else is recorded, doing them again changes nothing.)"""
         self._start += used
         self._data = self._data[used:]
-        self._limit = 0
+        self._limit = records.EXACT if self._exact else 0
         if not self._data and (used < SMALL or self._exact):
             self.note(0, 0, held, (), state)
             os.ftruncate(self._fd, records.SIZE)
@@ -122,14 +128,14 @@ class Inbox:
             self.note(0, 0, held, (), state)
         self._idle = (held, state)
 
-    _idle: tuple[int, bytes] = (0, b"")
-
     def _wrap(self) -> None:
         """Go back to the beginning of the file with what is left, over blanked pages. A record separates any two of these steps that
         would mean something else together.
         """
-        held, state = self._idle
-        end = self._start
+        if self._exact:
+            self._renew()
+            return
+        end, (held, state) = self._start, self._idle
         self.note(0, 0, held, (), state)
         os.pwrite(self._fd, records.BLANK * (end - records.SIZE), records.SIZE)
         os.pwrite(self._fd, self._data, records.SIZE)
@@ -141,7 +147,11 @@ class Inbox:
         """Begin a new file with what is left of the old one. OSError."""
         size, start = len(self._data), records.SIZE
         work = left.end - left.start if left is not None else 0
-        new = Record(self._boot, self._script, start, start + work, start + size)
+        limit = records.EXACT if self._exact else 0
+        held, state = self._idle
+        new = Record(
+            self._boot, self._script, start, start + work, start + size, limit, held=held, state=state
+        )
         if left is not None:
             script, places = left.script, left.places
             new = replace(
@@ -157,7 +167,8 @@ class Inbox:
             os.close(fd)
             raise
         os.close(self._fd)
-        self._fd, self._start, self._taken, self._limit = fd, start, start + size, 0
+        self._fd, self._start, self._taken = fd, start, start + size
+        self._limit = records.EXACT if self._exact else 0
 
     def move(self, directory: int) -> None:
         """The log directory was made anew: so is the file."""

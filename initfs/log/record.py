@@ -11,6 +11,7 @@ from initfs.value import value
 
 SIZE = 4096
 BLANK = b"\xff"  # in no UTF-8 text
+EXACT = 1
 PLACES_MAX = 64
 STATE_MAX = 2048
 _MAGIC = b"svlog\0\0\3"
@@ -31,7 +32,8 @@ class Place:
 class Record:
     """The raw block is `start` to `end` of the inbox (the same: none); what made its output what it is; where it went.
 
-    Up to `taken` the inbox is known to be filled; behind that, but not behind `limit` (0: the end of the file), there may be more.
+    Up to `taken` the inbox is known to be filled; behind that, but not behind `limit` (0: the end of the file), there may be more. EXACT as
+    limit: all that the file has is filled.
 
     `boot` and `script` tell whether the places still mean something; `held` are the actions, as bits, that an unended line goes to;
     `state` is what the limits remember.
@@ -95,6 +97,8 @@ def filled(record: Record, region: bytes) -> bytes:
     What was moved into the file after the record was written is found by what it replaced, BLANK bytes or the file's end. At the very end of it
     BLANK bytes of its own would be taken for unfilled: no text has any, and an inbox that has seen one leaves no blank space.
     """
+    if record.limit == EXACT:
+        return region
     known = record.taken - record.start
     behind = region[known : record.limit - record.start if record.limit else None]
     return region[:known] + behind.rstrip(BLANK)

@@ -9,7 +9,7 @@ from initfs import tai
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from time import struct_time
+    from collections.abc import Sequence
 
 NANO = 1_000_000_000
 
@@ -22,22 +22,24 @@ def label(ns: int, offset: int = tai.LEAP) -> bytes:
         return b"@" + (b"0" if ns < 0 else b"f") * 24 + b" "
 
 
-def local(calendar: struct_time, ns: int) -> bytes:
+def local(calendar: Sequence[int], ns: int) -> bytes:
     """`YYYY-MM-DD HH:MM:SS.nnnnnnnnn` and two spaces."""
     return f"{_day(calendar, '-')} {_clock(calendar)}.{ns % NANO:09d}  ".encode()
 
 
-def human(calendar: struct_time, ns: int, between: str) -> bytes:
+def human(calendar: Sequence[int], ns: int, between: str) -> bytes:
     """`YYYY-MM-DD_HH:MM:SS.xxxxx` and a space, as svlogd writes it; BETWEEN is what stands between day and time."""
     return f"{_day(calendar, '-')}{between}{_clock(calendar)}.{ns % NANO // 10000:05d} ".encode()
 
 
-def _day(calendar: struct_time, dash: str) -> str:
-    return f"{calendar.tm_year:04d}{dash}{calendar.tm_mon:02d}{dash}{calendar.tm_mday:02d}"
+def _day(calendar: Sequence[int], dash: str) -> str:
+    year, month, day = calendar[:3]
+    return f"{year:04d}{dash}{month:02d}{dash}{day:02d}"
 
 
-def _clock(calendar: struct_time) -> str:
-    return f"{calendar.tm_hour:02d}:{calendar.tm_min:02d}:{calendar.tm_sec:02d}"
+def _clock(calendar: Sequence[int]) -> str:
+    hour, minute, second = calendar[3:6]
+    return f"{hour:02d}:{minute:02d}:{second:02d}"
 
 
 class TooMuch(Exception):

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from initfs.supervise.scan import Found, Identity
 
-DIRECTORY, KIND = 0o040000, 0o170000
+DIRECTORY, PLAIN, KIND = 0o040000, 0o100000, 0o170000
 WAITING_MAX = 64  # directories without `run` that are watched: each costs a descriptor
 UNREADABLE, NO_ENTRY = 5.0, 4.0  # seconds until what failed is tried again (`spec/supervision.md` 1.1)
 
@@ -74,7 +74,8 @@ class Listing:
             identity = self._directory(name)
             if identity is None:
                 return None
-            return identity, scan.Found(name, self._directory(f"{name}/log"))
+            log = self._directory(f"{name}/log")
+            return identity, scan.Found(name, log, b"" if log else self._script(f"{name}/log"))
         except OSError as error:
             self._retry(NO_ENTRY, f"unable to look at {name}: {say.reason(error)}")
             return known.get(name)
@@ -86,6 +87,14 @@ class Listing:
         except (FileNotFoundError, NotADirectoryError):
             return None
         return (seen.st_dev, seen.st_ino) if seen.st_mode & KIND == DIRECTORY else None
+
+    def _script(self, path: str) -> bytes:
+        """The content of a plain file; an empty one says that nothing is to be logged."""
+        try:
+            plain = os.stat(path, dir_fd=self._fd).st_mode & KIND == PLAIN
+            return (files.read(path, at=self._fd) or b"").strip() if plain else b""
+        except FileNotFoundError:
+            return b""
 
     def with_run(
         self, found: dict[Identity, Found], supervised: Container[Identity]

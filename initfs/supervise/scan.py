@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from initfs.value import value
+from initfs.value import replace, value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,10 +14,11 @@ if TYPE_CHECKING:
 
 @value
 class Found:
-    """A service directory in the scan directory, and the identity of its log directory."""
+    """A service directory in the scan directory, and the identity of its log directory, or the content of its file `log`."""
 
     name: str
     log: Identity | None = None
+    script: bytes = b""
 
 
 @value
@@ -89,6 +90,13 @@ def plan(known: Mapping[Identity, Known], found: Mapping[Identity, Found], most:
         Drop(identity) for identity, service in known.items() if service.present and identity not in found
     ]
     return operations
+
+
+def shared(found: Mapping[Identity, Found], logger: str) -> dict[Identity, Found]:
+    """What was FOUND; without the service LOGGER, which logs for all that have a plain file `log`, without those files."""
+    if any(seen.name == logger for seen in found.values()):
+        return dict(found)
+    return {identity: replace(seen, script=b"") if seen.script else seen for identity, seen in found.items()}
 
 
 def accept(name: str, longest: int) -> bool:

@@ -17,6 +17,7 @@ from initfs.value import value
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from initfs.supervise.scan import Found, Identity, Operation
+    from initfs.supervise.sharing import Sharing
     from initfs.supervise.tree import Tree
 
 # Seconds until what failed is tried again (`spec/supervision.md` 1.1).
@@ -37,12 +38,14 @@ class Limits:
     watch: bool
     catch_all: str  # the service whose standard error is the console
     console_fd: int
+    shared: str = ""  # the service that logs for those that have a plain file `log`
+    private: int = -1  # where it finds us
 
 
 class Entry:
     """A service of the scan directory, and its logger."""
 
-    __slots__ = ("identity", "log", "logger", "name", "pipe", "present", "queued", "unit")
+    __slots__ = ("identity", "log", "logger", "name", "pipe", "present", "queued", "script", "unit")
 
     def __init__(self, identity: Identity, name: str) -> None:
         self.identity = identity
@@ -53,6 +56,7 @@ class Entry:
         self.logger: Unit | None = None
         self.log: Identity | None = None  # of the directory of the logger that runs
         self.pipe: Pipe | None = None
+        self.script = b""  # for the shared logger
 
 
 class Scandir:
@@ -68,6 +72,7 @@ class Scandir:
         self.scanned = False  # the first scan is done, all that it found is started
         self.due = NEVER
         self.requested = False
+        self._sharing: Sharing | None = None
         self.listing = Listing(fd, limits.name_max, self._retry, watched=limits.watch)
 
     @property
@@ -96,6 +101,7 @@ class Scandir:
         found = self.listing.look(known)
         if found is not None:
             self.requested = False
+            found = scan.shared(found, self._limits.shared)
             self._follow(self.listing.with_run(found, self._entries))
 
     def _retry(self, seconds: float, text: str) -> None:
@@ -122,9 +128,10 @@ class Scandir:
             if entry is None:
                 continue  # refused
             if entry.unit is None:
-                self._queue(entry, seen.log)
+                self._queue(entry, seen)
             else:
                 self._follow_log(entry, seen.log)
+                self._share(entry, seen.script)
         self._tree.queue(self._scanned)
 
     def _scanned(self) -> None:
@@ -158,26 +165,27 @@ class Scandir:
         if entry.logger is not None:
             entry.logger.rename(f"{name}/log")
 
-    def _start(self, entry: Entry, log: Identity | None) -> None:
+    def _start(self, entry: Entry, seen: Found) -> None:
         """Supervise an entry, its logger first, so that the pipe has a reader. What fails is tried again by a later scan."""
         entry.queued = False
         if self._entries.get(entry.identity) is not entry:
             return  # it went while it waited
         try:
-            if log is not None and entry.pipe is None:
+            if (seen.log is not None or seen.script) and entry.pipe is None:
                 entry.pipe = Pipe(self._left_pipe(entry.name))
             if entry.logger is None:
-                self._start_log(entry, log)
+                self._start_log(entry, seen.log)
+            self._share(entry, seen.script)
             stderr = self._limits.console_fd if entry.name == self._limits.catch_all else -1
             entry.unit = self._supervise(entry, entry.name, Stdio(stdout=entry.pipe, stderr=stderr))
         except (OSError, Busy) as error:
             why = say.reason(error) if isinstance(error, OSError) else "another supervisor does"
             self._retry(NO_START, f"unable to supervise {entry.name}: {why}")
 
-    def _queue(self, entry: Entry, log: Identity | None) -> None:
+    def _queue(self, entry: Entry, seen: Found) -> None:
         if not entry.queued:
             entry.queued = True
-            self._tree.queue(lambda: self._start(entry, log))
+            self._tree.queue(lambda: self._start(entry, seen))
 
     def _supervise(self, entry: Entry, name: str, stdio: Stdio) -> Unit:
         fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._fd)
@@ -224,14 +232,30 @@ class Scandir:
         entry.logger = self._supervise(entry, f"{entry.name}/log", Stdio(stdin=entry.pipe))
         entry.log = identity
 
+    def _share(self, entry: Entry, script: bytes) -> None:
+        """Have a service logged by the shared logger, if it has a script for that, or another one than before."""
+        if script == entry.script or not script:
+            return
+        if entry.pipe is None:
+            entry.pipe = Pipe()
+            if entry.unit is not None:  # the running one keeps what it has
+                entry.unit.stdio.stdout = entry.pipe
+        entry.script = script
+        if self._sharing is None:
+            from initfs.supervise.sharing import Sharing
+
+            self._sharing = Sharing(self._tree.loop, self._limits.private)
+        self._sharing.add(entry.name, script, entry.pipe.reading)
+
     def _left_pipe(self, name: str) -> tuple[int, int] | None:
         """The pipe that a killed svscan held between a service and its logger, if either of them lives."""
         logger = read_former(f"{name}/log/supervise/status", self._fd)
-        if logger is None:
+        service = read_former(f"{name}/supervise/status", self._fd)
+        if logger is None and service is None:
             return None
         from initfs.supervise import adoption
 
-        return adoption.pipe_ends(read_former(f"{name}/supervise/status", self._fd), logger)
+        return adoption.pipe_ends(service, logger)
 
     # Ends -----------------------------------------------------------------------------------------
 
@@ -258,6 +282,8 @@ class Scandir:
 
     def _forget(self, entry: Entry) -> None:
         del self._entries[entry.identity]
+        if self._sharing is not None:
+            self._sharing.remove(entry.name)
         if entry.pipe is not None:
             entry.pipe.close()
 
@@ -271,6 +297,8 @@ class Scandir:
         """End everything, and start nothing more."""
         self._ending = True
         self._tree.forget_starts()
+        if self._sharing is not None:
+            self._sharing.close()
         for entry in list(self._entries.values()):
             if entry.unit is None and entry.logger is None:
                 self._forget(entry)
@@ -281,7 +309,7 @@ class Scandir:
         return any(entry.name == self._limits.catch_all for entry in self._entries.values())
 
     def _dismiss(self, entry: Entry, kill_loggers: bool) -> None:
-        if entry.name == self._limits.catch_all and entry.unit is not None:
+        if entry.name in (self._limits.catch_all, self._limits.shared) and entry.unit is not None:
             entry.unit.ask("xd" if kill_loggers else "ox")
         elif entry.unit is not None:
             entry.unit.ask("xd")

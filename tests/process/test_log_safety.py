@@ -9,13 +9,16 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
 from initfs import tai
 from tests.process.log_world import ENVIRONMENT, Running, archives, content, run, until
 from tests.process.tree import PATIENCE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pathlib import Path
 
 KILLS = int(os.environ.get("INITFS_KILLS", "4"))
 # Each line says its number and what follows from it, so that nothing torn or exchanged can look whole.

@@ -281,7 +281,7 @@ def test_repeated_lines_are_folded_and_floods_thinned_when_the_script_says_so(tm
 def test_its_memory_stays_below_14_mb_whatever_comes(tmp_path: Path) -> None:
     # One endless line, and floods of empty ones that are all stamped.
     for number, block in enumerate((b"x" * 65536, b"\n" * 65536, b"\0\xff\n" * 21845)):
-        logger = Running("svlog", "n1", "t", "T", "pprefix", tmp_path / str(number))
+        logger = Running("svlog", "n1", "s10000000", "t", "T", "pprefix", tmp_path / str(number))
         os.set_blocking(logger.writing, True)
         peak = 0
         for _ in range(8 if number else 128):

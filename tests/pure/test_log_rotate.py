@@ -114,6 +114,8 @@ def test_what_was_moved_after_the_record_is_found_behind_it() -> None:
         new = b"n" * size
         assert record.filled(one, known + new) == known + new  # the file has grown
         assert record.filled(one, known + new + blank * 30) == known + new  # blanks were overwritten
+    exact = Record(b"", 0, 4096, 4100, 4110, record.EXACT)
+    assert record.filled(exact, known + blank * 3) == known + blank * 3
     limited = Record(b"", 0, 4096, 4100, 4110, 4130)
     assert record.filled(limited, known + b"new" + blank * 17 + b"old bytes") == known + b"new"
 
