@@ -68,6 +68,7 @@ class Host(Machine):
         *services: str,
         files: dict[str, str] | None = None,
         stubs: dict[str, str] | None = None,
+        templates: tuple[str, ...] = (),
         needs: tuple[str, ...] = ("udhcpc", "udhcpd"),
     ) -> None:
         path.mkdir(parents=True, exist_ok=True)
@@ -91,6 +92,8 @@ class Host(Machine):
             target = self.root / "etc/initfs/service" / name
             shutil.copytree(SERVICES / template(name, known), target, symlinks=True)
         (self.root / "etc/initfs/service").mkdir(exist_ok=True)
+        for name in templates:
+            shutil.copytree(SERVICES / name, self.root / "etc/initfs/template" / name)
         for name, content in (files or {}).items():
             place = self.root / "etc/initfs/service" / name
             place.parent.mkdir(parents=True, exist_ok=True)
