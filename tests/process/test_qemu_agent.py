@@ -166,7 +166,16 @@ def test_a_command_has_a_session_a_path_and_the_environment_it_was_given(host: H
 
 
 @pytest.mark.parametrize(
-    "bad", ["{", "[]", "{}", '{"id": 1, "kill": 9999}', '{"id": 99, "run": []}', '{"id": 99, "run": 5}', '{"id":[],"kill":1}']
+    "bad",
+    [
+        "{",
+        "[]",
+        "{}",
+        '{"id": 1, "kill": 9999}',
+        '{"id": 99, "run": []}',
+        '{"id": 99, "run": 5}',
+        '{"id":[],"kill":1}',
+    ],
 )
 def test_nonsense_is_answered_and_does_no_harm(host: Host, bad: str) -> None:
     host.send(bad + "\n")
