@@ -6,6 +6,7 @@ from invoke.tasks import task
 
 from bench import boot as booting
 from bench import local as serving
+from bench import rc as managing
 from bench import supervise as supervising
 from bench.suites import DEFAULT, choose
 from board import model
@@ -13,15 +14,16 @@ from board.host import Failure
 from board.report import Report, mode
 from qemu.tasks import failures
 
+SUPERVISED, MANAGED = "10,100,500,1000", "100,1000,5000"  # numbers of services
 CONNECTIONS = 600  # of each round of `local`
 
 
 @task(
     positional=["what"],
     help={
-        "what": "boot, supervise or local",
+        "what": "boot, supervise, local or rc",
         "board": "boot: name, or all",
-        "counts": "supervise: numbers of services, with commas",
+        "counts": "supervise, rc: numbers of services, with commas",
         "suites": "supervise: with commas, or all: floor, initfs, s6, runit, busybox, supervisord",
         "runs": "of each board, or of each suite with each number",
         "json": "lines of JSON",
@@ -31,16 +33,16 @@ def bench(
     _: object,
     what: str,
     board: str = "all",
-    counts: str = "10,100,500,1000",
+    counts: str = "",
     suites: str = DEFAULT,
     runs: int = 3,
     json: bool = False,
 ) -> None:
-    """Measure: `inv bench boot`, `inv bench supervise` or `inv bench local`. Medians, as a table; numbers under build/bench/.
+    """Measure: `inv bench boot`, `inv bench supervise`, `inv bench local` or `inv bench rc`. Medians, as a table; numbers under build/bench/.
 
     boot: kernel start to /init, to Python's first line, to the tree, to getty, to the lease, per board. supervise: services started,
     memory, idleness, restarts, the end: ours beside other supervisors and a floor, with ratios. local: connections, orders, descriptors
-    held, memory: ours beside s6's servers.
+    held, memory: ours beside s6's servers. rc: compiling, beginning, changing, listing, ending: ours beside s6-rc, if that is installed.
     """
     with failures():
         if what == "boot":
@@ -50,14 +52,20 @@ def bench(
             print(booting.text(times))
         elif what == "supervise":
             with Report(mode(as_json=json)) as report:
-                found = supervising.compare(choose(suites), numbers(counts), max(1, runs), report)
+                found = supervising.compare(
+                    choose(suites), numbers(counts or SUPERVISED), max(1, runs), report
+                )
             print(supervising.FILE.read_text() if json else supervising.text(found), end="")
         elif what == "local":
             with Report(mode(as_json=json)) as report:
                 served = serving.compare(max(1, runs), CONNECTIONS, report)
             print(serving.FILE.read_text() if json else serving.text(served), end="")
+        elif what == "rc":
+            with Report(mode(as_json=json)) as report:
+                managed = managing.compare(numbers(counts or MANAGED), max(1, runs), report)
+            print(managing.FILE.read_text() if json else managing.text(managed), end="")
         else:
-            raise Failure("measure", f"{what!r} is neither boot, supervise nor local", usage=True)
+            raise Failure("measure", f"{what!r} is neither boot, supervise, local nor rc", usage=True)
 
 
 def numbers(text: str) -> list[int]:
