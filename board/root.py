@@ -10,7 +10,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from board import kernel, services
+from board import definitions, kernel, services
 from board.architecture import architecture, suite
 from board.disk import equipment
 from board.host import Failure
@@ -86,11 +86,14 @@ def supervised(board: Board, profile: Profile, sources: Sources) -> Iterator[Rec
     for where, names in (("early", profile.early), ("service", later)):
         for name in (name.format(console=board.console) for name in names):
             yield from services.records(f"/etc/initfs/{where}/{name}", services.locate(name, folders))
+    for name in profile.templates:
+        yield from services.records(f"/etc/initfs/template/{name}", services.locate(name, folders))
     for name in ("rc.init", "rc.shutdown"):
         path = sources.services / name
         if not path.is_file():
             raise Failure(f"pack {name}", f"services/{name} does not exist")
         yield File(path=f"/etc/initfs/{name}", mode=0o755, data=path.read_bytes(), group="services")
+    yield from definitions.records(sources)
 
 
 def drivers(board: Board, profile: Profile, tree: Path, package: str) -> Iterator[Record]:

@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from board import definitions
+from board.host import Failure
+from board.ours import Sources
+from board.tree import File, Link
+from tests.namespace.machine import ROOT, Machine
+from tests.process.manager_world import write_service
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="a pid namespace needs root")
+SECTION = {"rc.init": "# The service manager", "rc.shutdown": "# The service manager's"}
+
+
+def section(name: str) -> str:
+    """What stage 2, or 3, of an image does with the service manager; the rest of these scripts needs a board."""
+    text = (ROOT / "services" / name).read_text()
+    return f"PATH=/host/bin:$PATH\n{text[text.index(SECTION[name]) :]}"
+
+
+def definitions_in(source: Path) -> None:
+    """first <- second <- web; all of it is the bundle `default`."""
+    for name, needs in (("first", []), ("second", ["first"])):
+        scripts = {which: f"#!/bin/sh\necho {which} {name} >>/host/journal\n" for which in ("up", "down")}
+        write_service(source, name, "oneshot", scripts, needs)
+    run = "trap 'echo down web >>/host/journal; kill $child; exit' TERM; echo up web >>/host/journal; sleep 1000 3>&- & child=$!; echo >&3; wait"
+    write_service(source, "web", "longrun", {"run": run, "notification-fd": "3\n"}, ["second"])
+    write_service(source, "default", "bundle", {"contents": "web\n"})
+
+
+def prepared(tmp_path: Path) -> Machine:
+    """A machine with a database, and our programs where its scripts find them."""
+    machine = Machine(tmp_path, rc_init=section("rc.init"), rc_shutdown=section("rc.shutdown"))
+    programs = machine.host / "bin"
+    programs.mkdir()
+    python = os.path.realpath(sys.executable)
+    for name in ("rc", "rc-init"):
+        path = programs / name
+        path.write_text(f'#!/bin/sh\nPYTHONPATH={ROOT} exec {python} -sSP -m initfs.main {name} "$@"\n')
+        path.chmod(0o755)
+    definitions_in(tmp_path / "source")
+    place = machine.root / "etc/s6-rc/compiled"
+    place.mkdir(parents=True)
+    definitions.compile_(tmp_path / "source", place / "image")
+    (place / "current").symlink_to("image")
+    return machine
+
+
+@needs_root
+def test_stage_2_brings_up_the_bundle_default_and_the_end_brings_all_down_in_reverse_order(
+    tmp_path: Path,
+) -> None:
+    # SM-181 (partly) SM-175 (partly)
+    with prepared(tmp_path) as machine:
+        machine.wait_for("booted")
+        journal = machine.host / "journal"
+        assert journal.read_text().splitlines() == ["up first", "up second", "up web"]
+        assert machine.run("rc", "-a", "list").stdout.split() == [
+            "s6rc-oneshot-runner",
+            "web",
+            "first",
+            "second",
+        ]
+        assert machine.run("svstat", "-u", "/run/service/web").stdout == "true\n"
+        journal.write_text("")
+        machine.run("poweroff")
+        assert machine.wait_end() == -signal.SIGINT
+        assert journal.read_text().splitlines() == ["down web", "down second", "down first"]
+
+
+@needs_root
+def test_without_a_database_stages_2_and_3_are_as_ever(tmp_path: Path) -> None:
+    machine = prepared(tmp_path)
+    shutil.rmtree(machine.root / "etc/s6-rc")
+    with machine:
+        assert "256" not in machine.wait_for("booted").get("reason", "")
+        machine.run("poweroff")
+        assert machine.wait_end() == -signal.SIGINT
+        assert not (machine.host / "journal").exists()
+        assert "rc" not in (machine.host / "catch-all").read_text()
+
+
+@needs_root
+def test_a_service_of_default_that_fails_does_not_keep_the_machine_from_booting(tmp_path: Path) -> None:
+    machine = prepared(tmp_path)
+    (machine.root / "etc/s6-rc/compiled/image/scripts/second/up").write_text("#!/bin/sh\nexit 1\n")
+    with machine:
+        machine.wait_for("booted")
+        assert machine.run("rc", "-a", "list").stdout.split() == ["s6rc-oneshot-runner", "first"]
+        machine.run("reboot")
+        assert machine.wait_end() == -signal.SIGHUP
+
+
+def test_an_image_gets_a_database_of_the_definitions_among_the_services(tmp_path: Path) -> None:
+    sources = Sources(services=tmp_path)
+    assert list(definitions.records(sources)) == []
+    definitions_in(tmp_path / "definitions")
+    found = {record.path: record for record in definitions.records(sources)}
+    assert isinstance(found["/etc/s6-rc/compiled/current"], Link)
+    run = found["/etc/s6-rc/compiled/image/servicedirs/web/run"]
+    assert isinstance(run, File)
+    assert run.mode == 0o755
+    again = {record.path: record for record in definitions.records(sources)}
+    assert again == found, "the same bytes each time"
+
+
+def test_wrong_definitions_are_an_error_of_the_build(tmp_path: Path) -> None:
+    write_service(tmp_path / "definitions", "a", "oneshot", {"up": "{"}, ["nobody"])
+    with pytest.raises(Failure) as failed:
+        list(definitions.records(Sources(services=tmp_path)))
+    assert "a/up: line 1: unmatched {" in str(failed.value)
+    assert "undefined: nobody" in str(failed.value)
+    write_service(tmp_path / "definitions", "a", "oneshot", {"up": ""})
+    shutil.rmtree(tmp_path / "definitions/a/dependencies.d")
+    with pytest.raises(Failure, match="no bundle default"):
+        list(definitions.records(Sources(services=tmp_path)))
+
+
+def test_the_scripts_of_the_stages_are_valid_shell() -> None:
+    for name in SECTION:
+        assert subprocess.run(["sh", "-n", ROOT / "services" / name], check=False).returncode == 0
