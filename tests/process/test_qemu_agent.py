@@ -144,12 +144,18 @@ def test_a_command_whose_time_is_over_is_ended(host: Host) -> None:
     assert (result.returncode, result.late) == (-signal.SIGTERM, True)
 
 
-def test_a_command_can_be_signalled_with_all_it_started(host: Host) -> None:
+@pytest.mark.parametrize(
+    ("command", "signum"),
+    [(["sleep", "1000"], signal.SIGINT), (["sh", "-c", "sleep 1000; true"], signal.SIGTERM)],
+)
+def test_a_command_can_be_signalled_with_all_it_started(
+    host: Host, command: list[str], signum: signal.Signals
+) -> None:
     number, job = host.jobs.new()
-    host.send(json.dumps({"id": number, "run": ["sh", "-c", "sleep 1000; true"]}) + "\n")
-    host.send(json.dumps({"id": number, "kill": signal.SIGINT}) + "\n")
+    host.send(json.dumps({"id": number, "run": command}) + "\n")
+    host.send(json.dumps({"id": number, "kill": signum}) + "\n")
 
-    assert host.result(job).returncode == -signal.SIGINT
+    assert host.result(job).returncode == -signum
 
 
 def test_what_a_command_leaves_behind_is_not_waited_for(host: Host) -> None:
