@@ -177,6 +177,8 @@ class Inbox:
 
     def close(self) -> None:
         """Forget it; the file goes, unless something is left in it."""
+        if self._data:
+            files.tried("write to the inbox", lambda: self.note(0, 0, self._idle[0], (), self._idle[1]))
         os.close(self._fd)
         if not self._data:
             files.tried("remove the inbox", lambda: files.remove(NAME, at=self._directory))

@@ -42,7 +42,7 @@ def parse(words: Sequence[str]) -> Script:
     if not words:
         raise BadScript("there is no action")
     steps: list[Step] = []
-    policy = Policy()
+    policy = Policy(count=9)
     for word in words:
         first, rest = word[:1], word[1:]
         if first in ("+", "-"):
@@ -55,7 +55,9 @@ def parse(words: Sequence[str]) -> Script:
             steps.append(Action(DIRECTORY, word, policy=policy))
         elif first in ("s", "n") and rest.isascii() and rest.isdigit():
             size = min(max(int(rest), script.SIZE_LEAST), SIZE_MOST)
-            policy = replace(policy, size=size) if first == "s" else replace(policy, count=max(2, int(rest)))
+            policy = (
+                replace(policy, size=size) if first == "s" else replace(policy, count=max(2, int(rest)) - 1)
+            )  # current is one of them
         elif first == "!":
             policy = replace(policy, processor=("/bin/sh", "-c", rest) if rest else ())
         else:

@@ -40,6 +40,7 @@ class Reader:
         self.fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._current = -1
         self._inode = 0
+        self._awaited = 0  # the inode of `previous`, until its archive comes
         self._named = False  # the archive that it became has been seen
         self._read: set[str] = set()  # archives that are behind us
         self._former: set[int] = set()  # inodes that we have read, and that will be archives
@@ -58,19 +59,31 @@ class Reader:
         return rest
 
     def _blocks(self) -> Iterator[bytes]:
-        """What is open first: it stays open when it is renamed. Then what has become an archive, or is about to, and then `current`."""
+        """What is open stays open when it is renamed; whatever was `current` after it and before the present one is found by its next names."""
         while True:
             if self._current >= 0:
                 yield from _rest_of(self._current)
-            for name in sorted(filter(rotate.is_archive, os.listdir(self.fd))):
-                if name not in self._read:
-                    self._read.add(name)
-                    yield from self._archive(name)
+            yield from self._older()
             if self._is_open(CURRENT):
-                break
-            yield from self._previous()
+                return
+            if self._current >= 0:
+                yield from _rest_of(self._current)  # it has its next name, and nothing more will come to it
             if not self._open():
-                break
+                return
+            yield from self._older()
+
+    def _older(self) -> Iterator[bytes]:
+        """Archives, and what is about to be one."""
+        yield from self._archives()
+        yield from self._previous()
+
+    def _archives(self) -> Iterator[bytes]:
+        """A listing may miss what is made meanwhile and yet have what is made after it: only a second one has all up to the last of the first."""
+        newest = max(filter(rotate.is_archive, os.listdir(self.fd)), default="")
+        for name in sorted(filter(rotate.is_archive, os.listdir(self.fd))):
+            if name not in self._read and name <= newest:
+                self._read.add(name)
+                yield from self._archive(name)
 
     def _is_open(self, name: str) -> bool:
         try:
@@ -79,15 +92,19 @@ class Reader:
             return self._current >= 0  # in the midst of a rotation
 
     def _previous(self) -> Iterator[bytes]:
-        """A file that is no longer `current` and not yet an archive."""
+        """A file that is no longer `current` and not yet an archive, after all those that have become archives before it."""
         try:
             fd = os.open(PREVIOUS, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self.fd)
         except FileNotFoundError:
             return
         inode = os.fstat(fd).st_ino
-        if inode != self._inode and inode not in self._former:
+        known = self._former | ({self._inode} if self._current >= 0 else set())
+        self._awaited = 0 if inode in known else inode
+        yield from self._archives()
+        if self._awaited:
             self._former.add(inode)
             yield from _rest_of(fd)
+        self._awaited = 0
         os.close(fd)
 
     def _open(self) -> bool:
@@ -110,10 +127,15 @@ class Reader:
             return  # trimmed in the meantime
         try:
             inode = os.fstat(fd).st_ino
-            if inode in (self._inode, *self._former):
-                self._former.discard(inode)
-                self._named = self._named or inode == self._inode
-                return  # we have read it under its former name
+            if self._current >= 0 and inode == self._inode:
+                self._named = True
+                yield from _rest_of(self._current)  # what came next is in later archives
+                return
+            if inode == self._awaited:
+                self._awaited = 0
+            if inode in self._former:
+                self._former.discard(inode)  # we have read it under its former name
+                return
             if os.pread(fd, 2, 0) == GZIP:
                 yield from _inflated(fd)
             else:

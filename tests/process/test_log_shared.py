@@ -33,7 +33,7 @@ def test_many_services_are_logged_by_two_processes_in_all(tree: Tree) -> None:
     tree.start()
     logger = tree.wait_for("ready", "svscan-logger")["pid"]
     for name in services:
-        until(lambda name=name: content(tree.base / "log" / name).endswith(f"{name} done\n".encode()), name)
+        until(lambda: content(tree.base / "log" / name).endswith(f"{name} done\n".encode()), name)  # noqa: B023
     expected = b"".join(b"%d\n" % number for number in range(1, 2001))
     for name in services:
         assert content(tree.base / "log" / name) == expected + f"{name} done\n".encode()
@@ -66,7 +66,7 @@ def test_a_killed_shared_logger_loses_no_line_of_any_service(tree: Tree) -> None
     tree.wait_for("ready", "svscan-logger")
     expected = b"".join(b"%d\n" % number for number in range(1, COUNT + 1)) + b"end\n"
     for name in ("a", "b", "c"):
-        until(lambda name=name: content(tree.base / "log" / name).endswith(b"end\n"), name)
+        until(lambda: content(tree.base / "log" / name).endswith(b"end\n"), name)  # noqa: B023
         assert content(tree.base / "log" / name) == expected
     assert tree.stop() == 0
 
