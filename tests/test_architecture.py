@@ -79,6 +79,7 @@ PURE = (
     "initfs/pid1/parameters.py",
     "initfs/pid1/logins.py",
     "initfs/pid1/skeleton.py",
+    "initfs/pid1/stages/plan.py",
     "initfs/supervise/scripts.py",
     "initfs/devices/rules.py",
     "initfs/devices/templates.py",

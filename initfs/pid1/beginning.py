@@ -13,8 +13,8 @@ FIFO = f"{SCANDIR}/{CATCH_ALL}/fifo"
 KDSIGACCEPT = 0x4B4E  # linux/kd.h: which signal the keyboard's special request sends
 
 
-def open_log() -> int:
-    """Put all output into the catch-all's FIFO, and return the console.
+def open_log(*, fifo: bool = True) -> int:
+    """Put all output into the catch-all's FIFO, if there is to be one, and return the console.
 
     The reading end is opened first, so that opening the writing end does not wait for the logger, and it is kept: what early
     services write before the logger reads is held by the kernel, and kills nobody. Services inherit a writing end that blocks, as
@@ -24,6 +24,8 @@ def open_log() -> int:
     null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
     os.dup2(null, 0)
     os.close(null)
+    if not fifo:
+        return console
     try:
         os.open(FIFO, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         ours = os.open(FIFO, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)

@@ -7,6 +7,7 @@ import os
 from initfs import files, say
 from initfs.pid1 import leaving, orders, shutdown
 from initfs.pid1.shutdown import Shutdown, Stage
+from initfs.supervise.scanner import CATCH_ALL
 from initfs.value import fields, replace
 
 TYPE_CHECKING = False
@@ -29,7 +30,7 @@ class Ending:
         """The scripts of the end are in DIRECTORY; GRACE is what an order gets that names none."""
         self.shutdown = Shutdown()
         self.on_failsafe: Callable[[str], None] = lambda _why: None
-        self.on_leave: Callable[[str], None] = lambda _mode: None
+        self.on_leave: Callable[[str], None] = lambda mode: leaving.leave(mode, f"{directory}/{FINAL}")
         self._svscan = svscan
         self._scripts = scripts
         self._directory = directory
@@ -84,6 +85,8 @@ class Ending:
 
     def turn(self) -> None:
         """See whether the stage's work is done, or its time over. What is done at once leads straight to the next."""
+        if self.shutdown.stage == Stage.SERVICES and self._svscan.scandir.only(CATCH_ALL):
+            self.feed(shutdown.Alone())
         while self._stage_done():
             self.feed(shutdown.Finished(self.shutdown.stage))
         if self._svscan.tree.now >= self.shutdown.deadline:
@@ -112,7 +115,6 @@ class Ending:
                 _signal_all(signum)
             case shutdown.Leave(mode):
                 self.on_leave(mode)
-                leaving.leave(mode, f"{self._directory}/{FINAL}")
 
     def _tell(self, event: str) -> None:
         journal = self._svscan.tree.journal

@@ -12,7 +12,7 @@ import time
 
 from initfs import files, say, signals
 from initfs.loop import NEVER
-from initfs.pid1 import beginning, parameters, renewal, surroundings
+from initfs.pid1 import beginning, leaving, parameters, renewal, surroundings
 from initfs.pid1.ending import Ending
 from initfs.pid1.scripts import Scripts
 from initfs.supervise import moving
@@ -51,6 +51,8 @@ class Init:
         self.tree.environment = surroundings.for_all(os.environ, given.base)
         self.scripts = Scripts(self.tree, {"stage2": self._booted, "shutdown": self._shutdown_ended})
         self.ending = Ending(self.svscan, self.scripts, given.scripts, given.grace)
+        if given.container:
+            self.ending.on_leave = lambda mode: leaving.leave_container(mode, sync=given.sync)
         self.failures = renewal.read(os.environ)
         self.booting = bool(luggage or self.failures.count)  # stage 2 has been run
         self._boot_by = self.tree.now + LOGGER_LIMIT
@@ -93,15 +95,16 @@ class Init:
 
     def _may_boot(self) -> bool:
         """Stage 2 follows the catch-all logger; but a logger that does not come must not keep the machine from booting."""
+        if not self.settings.catch_all:
+            return self.svscan.scandir.scanned
         logger = self.svscan.scandir.find(CATCH_ALL)
         return (logger is not None and logger.service.ready) or self.tree.now >= self._boot_by
 
     def _boot(self) -> None:
         self.booting = True
-        level = self.settings.parameters.level or self.settings.level
-        pid = self.scripts.run(
-            "stage2", f"{self.settings.scripts}/rc.init", level, *parameters.plain(sys.argv[1:])
-        )
+        level = self.settings.parameters.level or parameters.level(sys.argv[1:]) or self.settings.level
+        told = sys.argv[1:] if self.settings.container else parameters.plain(sys.argv[1:])
+        pid = self.scripts.run("stage2", f"{self.settings.scripts}/rc.init", level, *told)
         if pid:
             self.tree.journal.publish("", "stage2", pid)
 
@@ -166,6 +169,7 @@ def main(argv: list[str]) -> int:
     say.program = argv[0]
     signals.ignore(signals.PIPE)
     given = surroundings.settings(os.environ)
+    surroundings.wait(os.environ.pop("INITFS_WAIT", ""))
     surroundings.limit(os.environ.get("INITFS_LIMITS", ""))
     program = begin(started, given)
     while True:
@@ -181,8 +185,8 @@ def begin(started: float, given: Settings) -> Init:
     came = moving.VARIABLE in os.environ
     try:
         luggage = moving.arrived()
-        console = beginning.open_log()
-        if luggage is None:
+        console = beginning.open_log(fifo=given.catch_all)
+        if luggage is None and not given.container:
             beginning.accept_keyboard()
         return Init(console, started, given, luggage)
     except Exception as error:

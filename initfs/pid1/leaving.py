@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import select
 
-from initfs import kernel, say
+from initfs import files, kernel, say
 from initfs.pid1 import mounts
 
 TYPE_CHECKING = False
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 LIMIT = 20.0  # seconds that writing out and unmounting may take: a dead disk takes for ever
+EXIT_CODE = "/run/initfs/exitcode"  # of a container
 THE_MACHINES_OWN = "pid:[4026531836]"  # PROC_PID_INIT_INO of linux/proc_ns.h
 LETTERS = {"reboot": b"b", "poweroff": b"o"}  # Documentation/admin-guide/sysrq.rst
 
@@ -22,6 +23,26 @@ def leave(mode: str, script: str = "") -> None:
     try_to("write out and unmount", lambda: write_out(script))
     try_to(mode, lambda: kernel.reboot(mode))
     try_to(f"{mode} by the emergency door", lambda: trigger(mode))
+
+
+def leave_container(mode: str, *, sync: bool) -> None:
+    """End a container: halt is an exit with the code that EXIT_CODE has, 0 without one; the others are told by the signal that the
+    kernel makes of reboot(2) in a pid namespace (pid_namespaces(7)). Who may not call that exits as well.
+    """
+    if sync:
+        try_to("sync", os.sync)
+    if mode != "halt":
+        try_to(mode, lambda: kernel.reboot(mode))
+    os._exit(exit_code())
+
+
+def exit_code() -> int:
+    """What rc.init, or who else, has left for our parent."""
+    try:
+        text = (files.read(EXIT_CODE) or b"0").strip()
+    except OSError:
+        return 0
+    return int(text) & 0xFF if text.isdigit() else 0
 
 
 def try_to(what: str, act: Callable[[], object]) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 NEVER = float("inf")
 GRACE, LONGEST_GRACE = 3.0, 300.0  # seconds between TERM and KILL: the default, and what a wish may ask for
+MOMENT = 1.0  # seconds for a catch-all logger that is alone
 SINGLE = "single"
 
 
@@ -69,6 +70,11 @@ class Finished:
 
 
 @value
+class Alone:
+    """The services are down but for the catch-all logger, which strays keep from its end: it gets a moment."""
+
+
+@value
 class Expired:
     """The stage's time is over."""
 
@@ -105,7 +111,7 @@ class Leave:
 
 
 if TYPE_CHECKING:
-    Event: TypeAlias = Asked | Cancelled | Finished | Expired
+    Event: TypeAlias = Asked | Cancelled | Finished | Alone | Expired
     Effect: TypeAlias = RunScript | EndServices | SignalAll | Tell | Leave
 
 EFFECTS: dict[str, list[Effect]] = {
@@ -133,20 +139,29 @@ def step(s: Shutdown, event: Event, now: float) -> tuple[Shutdown, list[Effect]]
             return _wish(event, now)
         case Stage.RUNNING, _:
             return s, []
-        case Stage.WAITING, Cancelled():
-            return Shutdown(), [Tell("cancelled")]
-        case Stage.WAITING, Expired():
-            return _enter(s, now)
         case Stage.WAITING, _:
-            return s, []
+            return _waiting(s, event, now)
         case _, Cancelled() | Asked("single"):
             return s, []  # what has begun is not taken back
         case _, Asked(mode):
             return replace(s, mode=mode), []
         case stage, Finished(late) if late != stage:
             return s, []  # a script that took too long has ended now
+        case stage, Alone():
+            moment = now + MOMENT if stage == Stage.SERVICES else NEVER
+            return replace(s, deadline=min(s.deadline, moment)), []
         case _:
             return _enter(s, now)
+
+
+def _waiting(s: Shutdown, event: Event, now: float) -> tuple[Shutdown, list[Effect]]:
+    match event:
+        case Cancelled():
+            return Shutdown(), [Tell("cancelled")]
+        case Expired():
+            return _enter(s, now)
+        case _:
+            return s, []
 
 
 def _wish(wish: Asked, now: float) -> tuple[Shutdown, list[Effect]]:

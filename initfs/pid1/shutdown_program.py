@@ -10,9 +10,13 @@ import time
 from initfs import files, options, say
 from initfs.pid1 import asking, moments, people
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 USAGE = "shutdown [-h [-H|-P] | -p | -r | -k] [-a] [-t sec] [-i] [-f|-F] time [message...] | shutdown -c [message...]"
 ALLOW = "/etc/shutdown.allow"
-MODES = {"h": "poweroff", "H": "halt", "P": "poweroff", "p": "poweroff", "r": "reboot", "k": "warning"}
+MODES = {"h": "poweroff", "H": "halt", "P": "poweroff", "p": "poweroff", "r": "reboot"}
 GOING = {
     "halt": "halt",
     "poweroff": "power off",
@@ -39,12 +43,19 @@ def main(argv: list[str]) -> int:
     seconds = moments.until(rest[0], second_of_day())
     if seconds is None:
         raise say.Fatal(say.USAGE, f"not a time: {rest[0]}")
-    mode = next((MODES[letter] for letter in reversed(list(flags)) if letter in MODES), "single")
+    mode = mode_of(flags)
     grace = min(options.number(flags["t"], USAGE), GRACE_MAX) if "t" in flags else 0
     announce(mode, seconds, " ".join(rest[1:]))
     if mode != "warning":
         asking.send(asking.End(mode, float(seconds), float(grace)))
     return say.OK
+
+
+def mode_of(flags: Mapping[str, str]) -> str:
+    """What is to become of the machine. -k only warns, whatever else is said; of the others the last word counts."""
+    if "k" in flags:
+        return "warning"
+    return next((MODES[letter] for letter in reversed(list(flags)) if letter in MODES), "single")
 
 
 def announce(mode: str, seconds: int, message: str) -> None:

@@ -68,8 +68,7 @@ def settings(design: Design) -> str:
         lines.append(f"export INITFS_CONTAINER=1 INITFS_SYNC={'1' * design.sync}")
     if not design.catch_all:
         lines.append("export INITFS_NO_CATCH_ALL=1")
-    if design.wait:  # whoever holds the other end lets us begin
-        lines.append(f"case $1 in --*) ;; *) cat <&{design.wait} >/dev/null; exec {design.wait}<&- ;; esac")
+    lines += [f"export INITFS_WAIT={design.wait}"] * bool(design.wait)
     if design.verbosity:
         lines.append("case $1 in --*) ;; *) echo 'init: info: booting' ;; esac")
     return "".join(f"{line}\n" for line in lines)

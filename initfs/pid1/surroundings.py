@@ -30,6 +30,9 @@ class Settings:
     level: str  # the run-level when nobody names one
     grace: float  # seconds between TERM and KILL; 0: the default
     store: str  # where to keep the kernel's environment; "": nowhere
+    container: bool
+    sync: bool  # write out at a container's end
+    catch_all: bool  # there is one
     parameters: Parameters
 
 
@@ -44,6 +47,9 @@ def settings(environment: Mapping[str, str]) -> Settings:
         environment.get("INITFS_DEFAULT", "default"),
         int(grace) / 1000 if grace.isascii() and grace.isdigit() else 0.0,
         environment.get("INITFS_STORE", ""),
+        "INITFS_CONTAINER" in environment,
+        bool(environment.get("INITFS_SYNC")),
+        "INITFS_NO_CATCH_ALL" not in environment,
         parameters.parse(_cmdline()),
     )
 
@@ -117,3 +123,15 @@ def limit(text: str) -> None:
                 resource.setrlimit(which, (soft, hard))
         except (say.Fatal, LookupError, AttributeError, ValueError, OSError) as error:
             say.warning(f"limit {word}: {error}")
+
+
+def wait(text: str) -> None:
+    """Begin only when nobody holds the other end of the descriptor TEXT any more: who made the container is ready then."""
+    if not text.isdigit():
+        return
+    try:
+        while os.read(int(text), VALUE_SIZE):
+            pass
+        os.close(int(text))
+    except OSError as error:
+        say.warning(f"unable to wait for descriptor {text}: {say.reason(error)}")

@@ -80,6 +80,10 @@ class Scandir:
         """Nothing is supervised any more."""
         return not self._entries
 
+    def only(self, name: str) -> bool:
+        """Nothing is supervised any more but this one."""
+        return len(self._entries) == 1 and self.find(name) is not None
+
     def find(self, name: str) -> Unit | None:
         """The unit of the entry NAME."""
         return next((entry.unit for entry in self._entries.values() if entry.name == name), None)

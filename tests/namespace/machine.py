@@ -40,6 +40,21 @@ chmod +x init
 export BECOME="$6"
 exec /usr/sbin/chroot . /init
 """
+# A root that `init-maker` has made the tree of: its stage 1 does the rest. $7 and on are the kernel's words.
+MADE = """
+set -e
+cd "$1"
+mount -t tmpfs tmp tmp
+for each in usr "$2" "$3"; do mkdir -p "./$each"; mount --bind "/${each#/}" "./$each"; done
+mount -t proc proc proc
+mount --rbind /dev dev
+mount --bind "$4" host
+: >host/console
+[ ! -e dev/console ] || mount --bind host/console dev/console
+export PYTHONPATH="$3" PYTHONDONTWRITEBYTECODE=1
+shift 6
+exec /usr/sbin/chroot . /init "$@" 2>>host/console
+"""
 BECOME = 'from initfs.pid1.init import main; main(["init"])'
 # Like it, but every SIGWINCH is an error in the loop, twice in a row: what process 1 must survive.
 BROKEN = """
@@ -74,7 +89,10 @@ class Machine:
         rc_init: str = "exit 0",
         rc_shutdown: str = "exit 0",
         broken: bool = False,
+        made: list[str] | None = None,
+        words: tuple[str, ...] = (),
     ) -> None:
+        """MADE are options of init-maker, which then makes the tree; WORDS the kernel's."""
         self.root, self.host = path / "root", path / "host"
         self.events: list[dict[str, Any]] = []
         self._partial = b""
@@ -87,8 +105,26 @@ class Machine:
         self.write_service("svscan-log", CATCH_ALL, {"notification-fd": "3\n"})
         for name, run in (services or {}).items():
             self.write_service(name, run)
-        self._script("rc.init", rc_init)
-        self._script("rc.shutdown", rc_shutdown)
+        self.script("rc.init", rc_init)
+        self.script("rc.shutdown", rc_shutdown)
+        self.stage, self.words = STAGE, words
+        self.inherited: tuple[int, ...] = ()  # descriptors that it gets
+        self.before_connecting: Any = lambda: None
+        if made is not None:
+            self._make(made)
+
+    def _make(self, options: list[str]) -> None:
+        """Have init-maker make the tree, with our scripts as its skeleton, and a program `initfs` for it."""
+        self.stage = MADE
+        program = self.root / "opt/initfs"
+        program.parent.mkdir()
+        program.write_text(f'#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -m initfs.main "$@"\n')
+        program.chmod(0o755)
+        tree = self.root / "etc/initfs/current"
+        given = ["-f", self.root / "etc/initfs", "-p", "/opt:/usr/bin:/bin", *options, tree]
+        command = [sys.executable, "-m", "initfs.main", "init-maker", *map(str, given)]
+        subprocess.run(command, cwd=ROOT, check=True)
+        (self.root / "init").symlink_to("etc/initfs/current/bin/init")
 
     def write_service(self, name: str, run: str, files: dict[str, str] | None = None) -> Path:
         """A service directory among the early ones."""
@@ -99,7 +135,8 @@ class Machine:
             (directory / file).chmod(0o755 if content.startswith("#!") else 0o644)
         return directory
 
-    def _script(self, name: str, body: str) -> None:
+    def script(self, name: str, body: str) -> None:
+        """A script of the admin, beside rc.init."""
         path = self.root / "etc/initfs" / name
         path.write_text(f"#!/bin/sh\n{body}\n")
         path.chmod(0o755)
@@ -109,10 +146,12 @@ class Machine:
         prefix = Path(sys.base_prefix).resolve()
         self.process = subprocess.Popen(
             ["unshare", "--fork", "--pid", "--mount", "--net", "--kill-child", "--propagation", "private",
-             "sh", "-c", STAGE, "sh", str(self.root), str(prefix), str(ROOT), str(self.host), python, self.become],
-            stdin=subprocess.DEVNULL, start_new_session=True,
+             "sh", "-c", self.stage, "sh", str(self.root), str(prefix), str(ROOT), str(self.host), python, self.become,
+             *self.words],
+            stdin=subprocess.DEVNULL, start_new_session=True, pass_fds=self.inherited,
         )  # fmt: skip
         self.pid = self._find_pid()
+        self.before_connecting()
         self._connect()
         return self
 

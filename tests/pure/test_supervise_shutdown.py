@@ -14,6 +14,7 @@ from initfs.pid1.shutdown import (
     LIMITS,
     LONGEST_GRACE,
     NEVER,
+    Alone,
     Asked,
     Cancelled,
     Expired,
@@ -37,6 +38,7 @@ EVENTS: list[Event] = [
     Asked("reboot", 60.0),
     Asked("single", 60.0),
     Cancelled(),
+    Alone(),
     *(Finished(stage) for stage in WORKS),
     Expired(),
 ]
@@ -88,7 +90,7 @@ def test_no_event_leads_back_and_every_wait_has_an_end() -> None:
 
 
 def test_nothing_happens_before_somebody_asks_and_nothing_after_the_end() -> None:
-    for nothing in (Finished(Stage.RUNNING), Expired(), Cancelled()):
+    for nothing in (Finished(Stage.RUNNING), Expired(), Alone(), Cancelled()):
         assert step(Shutdown(), nothing, 1.0) == (Shutdown(), [])
     ended = Shutdown(stage=Stage.ENDED, mode="halt")
     for event in EVENTS:
@@ -148,6 +150,11 @@ def plan() -> str:
                     (9.0, Asked("halt", 1.0, 8.0)),
                     (10.0, Expired()),
                 ],
+            ),
+            transcript(
+                "poweroff",
+                "strays hold the catch-all's FIFO",
+                [(0.0, Asked("poweroff")), done[0], (2.0, Alone()), (3.0, Expired()), (6.0, Expired())],
             ),
             transcript("single", "rc.shutdown, and the machine stays", [(0.0, Asked("single")), done[0]]),
         ]
