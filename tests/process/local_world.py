@@ -163,3 +163,16 @@ def everything(connection: socket.socket) -> bytes:
 def descriptors(pid: int) -> int:
     """How many descriptors a process has."""
     return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def programs(place: pathlib.Path) -> pathlib.Path:
+    """A directory in PLACE with all our programs under their names, for scripts."""
+    there = place / "bin"
+    there.mkdir()
+    script = there / "initfs"
+    script.write_text(f"#!{sys.executable} -IS\n{START.replace('; ', chr(10))}\n")
+    script.chmod(0o755)
+    for name in PROGRAMS:
+        if not shutil.which(name, path="/usr/bin:/bin") or name.startswith(("fd", "ipc", "sv")):
+            (there / name).symlink_to("initfs")
+    return there
