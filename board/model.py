@@ -125,6 +125,7 @@ class Profile:
     description: str
     early: tuple[str, ...]  # services stage 1 starts with
     services: tuple[str, ...]  # services stage 2 adds
+    templates: tuple[str, ...] = ()  # what instances are made from at run time (docs/networking.md)
     packages: tuple[str, ...] = ()
     programs: tuple[
         str, ...

@@ -34,7 +34,6 @@ exit 0
 """
 # Before it becomes process 1: our programs in front of this machine's, and a network's settings of its own.
 PREPARE = """
-import itertools
 import os
 os.system("mount -t overlay links -o lowerdir=/links:/usr/bin /usr/bin")
 os.system("mount -t sysfs sys /sys")

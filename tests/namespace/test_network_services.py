@@ -1,0 +1,238 @@
+"""Every other example service, run as it lies in the repository: what it serves, as whom, and what it does when something is missing."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.namespace.machine import wait_until
+from tests.namespace.network import OPEN, SERVICES, Host, dangling
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+STUB = '{ echo "$*"; env; } >"/host/stub-${0##*/}.new"; busybox mv "/host/stub-${0##*/}.new" "/host/stub-${0##*/}"; exec busybox sleep 9999'
+STUBS = ("wpa_supplicant", "hostapd", "gpm", "nscd", "vpnc", "dropbear", "nmeter", "watchdog")
+SERVERS = ("httpd", "ftpd", "tftpd", "inetd", "syslogd", "klogd", "clock")
+STUBBED = ("supplicant_wlan0", "hostapd_wlan1", "gpm", "nmeter", "unscd", "vpnc", "sshd", "watchdog")
+NEEDS = ("tcpsvd", "udpsvd", "tftpd", "ftpd", "ftpget", "inetd", "syslogd", "nc", "tftp")
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
+    """One machine with all of them."""
+    stubs = dict.fromkeys(STUBS, STUB) | {
+        "dropbearkey": 'while [ "$1" != -f ]; do shift; done; echo key >"$2"'
+    }
+    files = {
+        "fw/conf/machine.fwconf": OPEN,
+        "fw/conf/wlan.ipconf": "interface wlan0\naddress 10.5.0.1/24\ngateway 10.5.0.2\n",
+        "nmeter/tty": "null\n",
+        "gpm/mouse": "null\n",
+        "watchdog/run": (SERVICES / "watchdog/run").read_text().replace("/dev/watchdog", "/dev/null"),
+        "httpd/port": "88\n",
+        "getty_absent7/cfg": "",
+    }
+    path = tmp_path_factory.mktemp("services")
+    with Host(
+        path, "fw", *SERVERS, *STUBBED, "getty_absent7", files=files, stubs=stubs, needs=NEEDS
+    ) as machine:
+        dangling(machine, "wlan0")
+        dangling(machine, "wlan1")
+        machine.go()
+        machine.sh("rm -f /run/service/vpnc/down; svc -u vpnc")
+        yield machine
+
+
+def stubbed(host: Host, program: str) -> tuple[str, list[str]]:
+    """(arguments, names in the environment) of a stub's first start."""
+
+    told = host.host / f"stub-{program}"
+    wait_until(told.exists, f"the start of {program}")
+    first, *rest = told.read_text().splitlines()
+    names = [line.partition("=")[0] for line in rest]
+    return first, [name for name in names if name not in ("PWD", "SHLVL", "_", "OLDPWD")]
+
+
+@pytest.mark.parametrize(
+    ("program", "arguments"),
+    [
+        ("wpa_supplicant", "-i wlan0 -c /run/service/supplicant_wlan0/wpa_supplicant.conf"),
+        ("hostapd", "-i wlan1 /run/service/hostapd_wlan1/hostapd.conf"),
+        ("gpm", "-D -m /dev/null -t imps2"),
+        ("nscd", "-d"),
+        ("vpnc", "--no-detach --non-inter /run/service/vpnc/vpnc.conf"),
+        ("dropbear", "-F -E -s -r /run/service/sshd/keys/host -p 22"),
+        ("watchdog", "-F -t 10 -T 60 /dev/null"),
+        ("nmeter", (SERVICES / "nmeter/format").read_text().rstrip()),
+    ],
+)
+def test_a_daemon_is_run_in_the_foreground_with_its_name_s_parameter_and_an_empty_environment(
+    host: Host, program: str, arguments: str
+) -> None:
+    # VAR-222 VAR-229 VAR-240 VAR-238 (partly)
+    assert stubbed(host, program) == (arguments, ["PATH"])
+
+
+def test_httpd_serves_pages_as_nobody_and_refuses_a_sixth_connection_of_one_address(host: Host) -> None:
+    # VAR-224 (partly)
+    assert "html" in wait_until(
+        lambda: host.inside("wget", "-q", "-O", "-", "http://127.0.0.1:88/").stdout, "a page"
+    )
+    assert host.sh("stat -c %U /proc/$(pidof tcpsvd | tr ' ' '\\n' | tail -n 1)") in ("nobody\n", "root\n")
+    held = "for i in 1 2 3 4 5; do (sleep 60 | nc 127.0.0.1 88 >/dev/null 2>&1) & done; "
+    host.sh(f"({held} echo) >/dev/null 2>&1 </dev/null &")
+    count = "ps -o user,args | grep -c '^nobody *httpd -i'"
+    wait_until(lambda: host.inside("sh", "-c", count).stdout == "5\n", "five connections")
+    assert host.inside("wget", "-q", "-T", "3", "-O", "-", "http://127.0.0.1:88/").stdout == ""
+    host.sh("killall nc sleep 2>/dev/null; true")
+    wait_until(lambda: host.inside("wget", "-q", "-O", "-", "http://127.0.0.1:88/").stdout, "a page again")
+
+
+def test_ftpd_and_tftpd_give_files_and_take_none(host: Host) -> None:
+    # VAR-224 (partly)
+    text = (SERVICES / "ftpd/pub/README").read_text()
+    wait_until(
+        lambda: host.inside("ftpget", "127.0.0.1", "/run/got", "README").returncode == 0, "a file by FTP"
+    )
+    assert host.sh("cat /run/got") == text
+    assert host.inside("ftpput", "127.0.0.1", "evil", "/etc/passwd").returncode != 0
+    assert host.inside("tftp", "-g", "-r", "README", "-l", "/run/got2", "127.0.0.1").returncode == 0
+    assert host.sh("cat /run/got2") == (SERVICES / "tftpd/pub/README").read_text()
+    assert host.inside("tftp", "-p", "-l", "/etc/passwd", "-r", "evil", "127.0.0.1").returncode != 0
+    assert host.sh("find /run/service -name evil") == ""
+
+
+def test_inetd_starts_what_its_file_says(host: Host) -> None:
+    # VAR-223
+    def echoed() -> bool:
+        return host.inside("sh", "-c", "(echo hello; sleep 1) | nc -w 2 127.0.0.1 7").stdout == "hello\n"
+
+    wait_until(echoed, "an echo")
+    assert "load average" in host.inside("sh", "-c", "nc -w 2 127.0.0.1 11 </dev/null").stdout
+
+
+def test_what_programs_and_the_kernel_say_ends_in_the_log(host: Host) -> None:
+    wait_until(lambda: host.inside("test", "-S", "/dev/log").returncode == 0, "/dev/log")
+    host.sh("logger -p mail.info hello from mail")
+    wait_until(lambda: "mail.info" in host.log() and "hello from mail" in host.log(), "the line")
+
+
+def test_a_getty_whose_terminal_is_not_there_waits_for_it_and_does_not_loop(host: Host) -> None:
+    # VAR-221 (partly)
+    wait_until(lambda: "there is no /dev/absent7 yet" in host.log(), "the getty")
+    assert "up " in host.sh("svstat /run/service/getty_absent7")
+    assert host.count("down", "getty_absent7") == 0
+    assert host.log().count("there is no /dev/absent7") == 1
+
+
+def test_the_clock_is_never_further_back_than_the_image_or_than_it_was_seen(host: Host) -> None:
+    # The time of this machine is nobody's to change, so `date` is one that only tells.
+    host.wait_for("ready", "clock")
+    run = (
+        (SERVICES / "clock/run")
+        .read_text()
+        .replace("/data", "/run/data")
+        .replace("while :", "exit 0\nwhile :")
+    )
+    host.sh(
+        f"mkdir -p /run/data /run/fake; cat >/run/clock-run <<'END'\n{run}\nEND\ntouch -d '2024-01-01 00:00' /run/data/clock"
+    )
+    fake = (
+        "#!/bin/sh\n"
+        'case "$*" in "+%s") cat /run/now ;; *-r*) exec busybox date "$@" ;; *-s*) echo "$*" >>/run/set ;; *) echo then ;; esac\n'
+    )
+    host.sh(f"cat >/run/fake/date <<'END'\n{fake}END\nchmod +x /run/fake/date")
+
+    def sets(now: int) -> str:
+        return host.sh(
+            f"echo {now} >/run/now; rm -f /run/set; PATH=/run/fake:$PATH sh /run/clock-run 3>/dev/null; cat /run/set 2>/dev/null; true"
+        )
+
+    seen = int(host.sh("busybox date +%s -r /run/data/clock"))
+    assert seen > 1_700_000_000
+    assert f"-u -s @{seen}" in sets(5)
+    assert "@" not in sets(seen + 1).replace("clock:", "")
+    host.sh("rm /run/data/clock")
+    assert "-u -s @1700000000" in sets(5)
+
+
+NTPD = 'echo "ntpd $*" >>/host/ntpd; exec busybox sleep 9999'
+
+
+def test_ntpd_waits_for_the_network_takes_the_lease_s_servers_and_starts_anew_without_them(
+    tmp_path: Path,
+) -> None:
+    # VAR-233
+    files = {"fw/down": "", "ntpd/pool": "pool.example\n"}
+    with Host(
+        tmp_path, "fw", "ntpd", files=files, stubs={"ntpd": NTPD, "hwclock": "echo hwclock $* >>/host/ntpd"}
+    ) as host:
+        said = host.host / "ntpd"
+        host.go()
+        host.wait_for("up", "ntpd")
+        assert not said.exists()
+        host.sh("svc -wD -u fw")
+        wait_until(said.exists, "ntpd")
+        assert said.read_text() == "ntpd -n -l -S /run/service/ntpd/ntp.script -p pool.example\n"
+
+        host.sh(
+            "printf 'server 10.0.0.9\\nserver $(reboot)\\n' >/run/initfs/ntpd/dhcp_eth0.ntpconf; svc -t ntpd"
+        )
+        wait_until(lambda: "-p 10.0.0.9\n" in said.read_text(), "the lease's server")
+        assert "reboot" not in said.read_text()
+
+        script = "cd /run/service/ntpd && stratum={} offset=0.1 poll_interval={} freq_drift_ppm=1 ./ntp.script {}; true"
+        host.sh(script.format(16, 1, "periodic"))
+        assert host.inside("wait-for", "-n", "clock").returncode == 1
+        host.sh(script.format(3, 64, "stratum"))
+        assert host.inside("wait-for", "-n", "clock").returncode == 0
+        assert "stratum stratum=3 offset=0.1" in host.sh("cat /run/initfs/ntpd/sync_status")
+        assert "hwclock" not in said.read_text(), "not yet good enough to be kept"
+        written = 0
+        for _ in range(3):
+            host.sh(script.format(3, 128, "periodic"))
+            written = said.read_text().count("hwclock -u --systohc")
+        assert written == (1 if os.path.exists("/dev/rtc0") else 0), "once a day"
+        before = host.count("down", "ntpd")
+        host.sh(
+            "kill -0 $(svstat -o pid /run/service/ntpd) && cd /run/service/ntpd && stratum=16 sh -c './ntp.script unsync; :' ; true"
+        )
+        assert host.inside("wait-for", "-n", "clock").returncode == 1
+        assert before >= 1
+
+
+def test_dnsmasq_answers_from_the_servers_that_fw_writes_and_reads_them_again_when_they_change(
+    tmp_path: Path,
+) -> None:
+    # VAR-234 (partly)
+    files = {"fw/conf/x.ipconf": "interface lo\naddress 127.0.0.1/8\ndns 10.0.0.1\n"}
+    with Host(tmp_path, "fw", "dnsmasq", files=files) as host:
+        if not (host.root / "links/dnsmasq").is_symlink():
+            pytest.skip("dnsmasq is not installed")
+        host.go()
+        wait_until(lambda: "using nameserver 10.0.0.1" in host.log(), "the first server")
+        assert host.sh("cat /etc/resolv.conf") == "nameserver 127.0.0.1\n"
+        pid = host.sh("svstat -o pid /run/service/dnsmasq")
+
+        host.sh("printf 'interface lo\\ndns 10.0.0.2\\n' >/run/initfs/fw/y.ipconf; svc -u fw")
+
+        wait_until(lambda: "using nameserver 10.0.0.2" in host.log(), "the second server")
+        assert host.sh("svstat -o pid /run/service/dnsmasq") == pid
+        assert host.sh(f"ps -o pid,user | grep ' *{pid.strip()} '").split()[1] == "nobody"
+
+
+def test_every_service_of_the_repository_says_what_it_is_and_runs_with_next_to_no_environment() -> None:
+    # VAR-238 (partly) VAR-239 (partly)
+    found = [path for path in sorted(Path(SERVICES).iterdir()) if path.is_dir()]
+    assert len(found) >= 24
+    for service in found:
+        run = (service / "run").read_text()
+        assert len((service / "README.md").read_text()) > 60, service.name
+        assert run.startswith("#!"), service.name
+        assert len(run.splitlines()) < 40, service.name
+        assert "env -i PATH=/usr/bin" in run or service.name == "clock", service.name
+        assert os.access(service / "run", os.X_OK), service.name
