@@ -141,7 +141,7 @@ def test_umountall_takes_the_latest_first_and_makes_read_only_what_is_busy(machi
     script = """
 mkdir -p /tmp/a /tmp/b
 mount -t tmpfs one /tmp/a; mkdir /tmp/a/inner; mount -t tmpfs two /tmp/a/inner; mount -t tmpfs three /tmp/b
-exec 9>/tmp/a/open
+: >/tmp/a/open; exec 9</tmp/a/open
 "$@" 2>/tmp/said
 code=$? count=0
 while read -r line; do case $line in *'unable to unmount'*) count=$((count + 1)) ;; esac; done </tmp/said
