@@ -96,9 +96,11 @@ class Reader:
         try:
             fd = os.open(PREVIOUS, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self.fd)
         except FileNotFoundError:
+            yield from self._archives()  # if there was one a moment ago, it is an archive now
             return
-        inode = os.fstat(fd).st_ino
-        known = self._former | ({self._inode} if self._current >= 0 else set())
+        seen = os.fstat(fd)
+        inode = seen.st_ino if seen.st_nlink == 1 else 0  # with two names it is an archive by now
+        known = {0} | self._former | ({self._inode} if self._current >= 0 else set())
         self._awaited = 0 if inode in known else inode
         yield from self._archives()
         if self._awaited:
