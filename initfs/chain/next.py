@@ -78,4 +78,6 @@ def execute(file: str, argv: list[str]) -> say.Fatal:
 
 def ours(argv: list[str]) -> bool:
     """Whether a command line begins with a loader that can run in this process."""
-    return bool(argv) and PROGRAMS.get(argv[0], "").startswith(("initfs.chain.", "initfs.notify.", "initfs.local."))
+    return bool(argv) and PROGRAMS.get(argv[0], "").startswith(
+        ("initfs.chain.", "initfs.notify.", "initfs.local.")
+    )

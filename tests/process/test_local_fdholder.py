@@ -391,6 +391,24 @@ def test_the_holder_survives_a_killed_tree_and_a_death_after_that(place: Path) -
             assert held.names() == [b"kept"]
 
 
+def test_the_holder_survives_a_tree_that_executes_itself_anew_while_it_is_dead(place: Path) -> None:
+    with held_tree(place) as tree:
+        tree.start().wait_for("ready", "holder")
+        reading, writing = os.pipe()
+        with holder(place / "s") as held:
+            held.store(writing, b"kept")
+        tree.wait_furnished("holder")
+        tree.send("holder", "dk")
+        tree.wait_for("down", "holder")  # now only the tree holds it
+        assert tree.ours("svscanctl", "--reexec", ".").returncode == 0
+        tree.wait_for("renewed")
+        tree.send("holder", "u")
+        tree.wait_for("ready", "holder")
+        with holder(place / "s") as held:
+            os.write(held.retrieve(b"kept"), b"alive")
+        assert os.read(reading, 10) == b"alive"
+
+
 def test_a_journal_of_many_changes_stays_short(place: Path) -> None:
     """A thousand changes and two deaths; what counts is there, the kernel holds no more than that for us."""
     reading, writing = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
