@@ -41,7 +41,7 @@ def main(argv: list[str]) -> int:
     null = os.open("/dev/null", os.O_RDWR)  # nobody is to inherit the listener
     os.dup2(null, 0)
     os.close(null)
-    server = serving.Server(around, listener, starter(program, around), limits, verbose)
+    server = serving.Server(around, listener, starter(program, around, listener.fileno()), limits, verbose)
     if "1" in given:
         os.write(1, b"\n")
         os.dup2(0, 1)
@@ -56,7 +56,7 @@ def limits_of(given: dict[str, str], found: list[tuple[str, str]]) -> serving.Li
     return serving.Limits(most, each, lookup == "p")
 
 
-def starter(program: list[str], around: Loop) -> Callable[[int, Variables], int]:
+def starter(program: list[str], around: Loop, listener: int) -> Callable[[int, Variables], int]:
     """What serves a connection: decides in this process what our own links at the beginning of PROGRAM decide, and starts the rest."""
     if program[0] == "initfs" and chain.ours(program[1:]):
         program = program[1:]
@@ -73,20 +73,20 @@ def starter(program: list[str], around: Loop) -> Callable[[int, Variables], int]
         if passed is None:
             return 0
         if chain.ours(passed.program):
-            return copy(passed, fd, around)
+            return copy(passed, fd, around, listener)
         return spawn(passed, fd)
 
     return start
 
 
-def copy(passed: checking.Passed, fd: int, around: Loop) -> int:
+def copy(passed: checking.Passed, fd: int, around: Loop, listener: int) -> int:
     """Go on with a program of ours in a copy of this interpreter; its pid."""
 
     def become() -> int:
         ipcserver_access.become(passed.environment)
         return chain.run(list(passed.program), USAGE)
 
-    return warm.fork(become, around, ((fd, 0), (fd, 1)), serving.CAUGHT)
+    return warm.fork(become, around, ((fd, 0), (fd, 1)), serving.CAUGHT, (fd, listener))
 
 
 def spawn(passed: checking.Passed, fd: int) -> int:

@@ -33,6 +33,8 @@ def understood(program: list[str]) -> Decisions:
 
 def follow(decisions: Decisions, passed: Passed, fd: int) -> Passed | None:
     """What is left to run for the connection FD, and with which environment; None when it is refused."""
+    if not decisions:
+        return passed
     name = say.program
     try:
         while passed.program and (decision := decisions.get(tuple(passed.program))) is not None:

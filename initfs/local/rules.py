@@ -65,7 +65,8 @@ class Compiled:
         return compiled.look_up(self.database, key)
 
     def reload(self) -> None:
-        """Read the file again. OSError when it cannot be read: the former rules go on."""
+        """Read the file again. OSError when it cannot be read, or not be believed: the former rules go on."""
+        trust(self.path)
         content = files.read(self.path, size=LARGEST)
         if content is None:
             raise FileNotFoundError(2, os.strerror(2), self.path)
@@ -85,7 +86,7 @@ if TYPE_CHECKING:
 
 
 def trust(place: str) -> None:
-    """Untrusted when somebody besides its owner can write to the directory PLACE, or its owner is neither root nor us."""
+    """Untrusted when somebody besides its owner can write to PLACE, or its owner is neither root nor us."""
     status = os.stat(place)
     if status.st_mode & GROUP_AND_OTHERS or status.st_uid not in (0, os.geteuid()):
         raise Untrusted(1, "others can write to it", place)

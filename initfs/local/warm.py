@@ -30,10 +30,12 @@ def fork(
     around: Loop | None,
     descriptors: Sequence[tuple[int, int]] = (),
     caught: Sequence[int] = (signals.CHLD, signals.TERM, signals.HUP, signals.QUIT, signals.ABRT),
+    closing: Sequence[int] = (),
 ) -> int:
     """Fork; the copy has DESCRIPTORS as (ours, its) pairs, dup2'ed in order, and ends with what HANDLER returns. Returns its pid.
 
-    CAUGHT signals get their default action back. What else we hold is close-on-exec, and open in the handler. OSError.
+    CAUGHT signals get their default action back; then those CLOSING are closed: a copy must keep no listener alive, and no connection
+    but as what it is told. What else we hold is close-on-exec, and open in the handler. OSError.
     """
     _flush()  # what is still in a buffer would be written twice
     signals.hold(*caught)
@@ -48,6 +50,8 @@ def fork(
     code = say.BUG
     try:
         _begin(around, descriptors, caught)
+        for fd in closing:
+            os.close(fd)
         code = handler()
     except say.Fatal as fatal:
         say.fatal(str(fatal))

@@ -112,6 +112,13 @@ def test_a_directory_of_rules_that_others_can_write_to_lets_nobody_in(
     assert access(rules, *SHOW) == (111, "")
 
 
+def test_a_compiled_file_that_others_can_write_to_lets_nobody_in(place: Path) -> None:
+    rule(place / "rules", "uid/1000")
+    for mode, code in ("0644", 0), ("0664", 111), ("0646", 111):
+        assert run(ours("accessrules-cdb-from-fs", "-m", mode, place / "r.cdb", place / "rules"))[0] == 0
+        assert run(ours("ipcserver-access", "-x", place / "r.cdb", "true"), env=REMOTE)[0] == code
+
+
 def test_ids_may_share_a_rule_by_a_link_and_the_link_s_target_is_judged(place: Path) -> None:
     rules = place / "rules"
     shared = rule(place / "other", "uid/shared", MARK="shared\n")

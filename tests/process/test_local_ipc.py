@@ -169,6 +169,13 @@ def test_what_a_handler_does_to_itself_the_server_and_the_next_do_not_see(path: 
         assert os.readlink(f"/proc/{process.pid}/cwd") != "/"
 
 
+def test_a_copy_of_the_server_keeps_neither_its_listener_nor_its_connection(path: Path) -> None:
+    """Or a client would wait for the end of an answer, and others at a door behind which nobody is."""
+    script = "ls -l /proc/$PPID/fd | grep -c socket"
+    with server(ours("ipcserver", "-1", path, "foreground", " sh", " -c", f" {script}", "", "true")):
+        assert everything(connect(path)) == b"2\n"  # 0 and 1
+
+
 def test_a_server_holds_no_more_descriptors_after_a_thousand_clients_of_all_kinds(path: Path) -> None:
     with server(
         ours("ipcserver", "-1", "-c", "100", "-C", "100", path, "connlimit", "chain", "-c", "")
