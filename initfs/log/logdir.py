@@ -46,7 +46,6 @@ class Logdir:
         self.again = NEVER  # when to try again what failed
         self.moved: Callable[[], None] = lambda: None  # called when the place changes in the midst of a block
         self.remade: Callable[[], None] = lambda: None  # called when the directory was made anew
-        self.archived: Callable[[str], None] = lambda _name: None
         self._current = -1
         self._inode = 0
         self._text = b""
@@ -275,7 +274,6 @@ class Logdir:
             except PermissionError:  # a file system without links
                 os.rename(name, archive, src_dir_fd=self.fd, dst_dir_fd=self.fd)
             self._newest = archive
-            self.archived(archive)
         files.remove(name, at=self.fd)
 
     def archive_processed(self) -> None:

@@ -1,8 +1,8 @@
 """The language of a logging script: words to a Script, or a BadScript that names the word. Pure.
 
 Source: `spec/logging.md` 2.2. A script is read from left to right. Controls are remembered for the actions that follow, selections and
-actions are the steps that every line goes through (`route.py`). Three controls are our own: `mN` (at most N lines a second), `u` (repeated
-lines are folded), and `k/DIR` with `hN` (finished archives are copied to DIR, N times an hour at most).
+actions are the steps that every line goes through (`route.py`). Two controls are our own, and hold for the whole script: `mN` (at most N
+lines a second) and `u` (repeated lines are folded).
 """
 
 from __future__ import annotations
@@ -37,14 +37,6 @@ class Otherwise:
 
 
 @value
-class Keep:
-    """Where finished archives are copied to, and how often an hour at most."""
-
-    path: str = ""
-    hourly: int = 6
-
-
-@value
 class Policy:
     """How a log directory is rotated. Sizes are bytes, times seconds."""
 
@@ -56,7 +48,6 @@ class Policy:
     retry: float = 2.0
     period: float = 0.0  # rotated at least so often; 0: only by size
     processor: tuple[str, ...] = ()  # argv
-    keep: Keep = Keep()
 
 
 @value
@@ -159,10 +150,6 @@ def _control(word: str, state: _State) -> _State:
     if first in ("E", "^", "m"):
         name = {"E": "alert", "^": "status", "m": "rate"}[first]
         return replace(state, **{name: _number(word)})
-    if first == "h":
-        return replace(state, policy=replace(policy, keep=replace(policy.keep, hourly=max(1, _number(word)))))
-    if first == "k" and rest[:1] in ("", "/", "."):
-        return replace(state, policy=replace(policy, keep=replace(policy.keep, path=rest)))
     if first == "p":
         return replace(state, prefix=f"{rest} " if rest else "")
     if first in ("!", "?"):

@@ -1,8 +1,7 @@
 """Run scripts that this suite writes: POSIX shell, in which every word that came from outside is quoted. Pure.
 
 The scripts call `initfs`, so that is to be found through PATH where they run. `logger` is the one place that knows which program
-writes logs: svlogd, of runit, busybox or this suite. Its words come as directives, the first of a line of the log program's script
-(`spec/logging.md`): t T stamps, nNUMBER files kept, sBYTES of one, pPREFIX.
+writes logs: svlog. Its words are directives of a logging script (`spec/logging.md`).
 """
 
 from __future__ import annotations
@@ -59,37 +58,16 @@ def expanded(text: str) -> str:
     return "".join(parts) or "''"
 
 
-def svlogd(directives: Sequence[str]) -> tuple[list[str], list[str], list[str]]:
-    """Directives as (options of svlogd, lines of its file `config`, those that it has no equivalent for)."""
-    options, config, unknown = [], [], []
-    for word in directives:
-        if word == "t":
-            options = ["-t"]
-        elif word == "T":
-            options = options or ["-ttt"]
-        elif (word[:1] in ("n", "s") and word[1:].isdigit()) or (word.startswith("p") and "\n" not in word):
-            config.append(word)
-        else:
-            unknown.append(word)
-    return options, config, unknown
-
-
 def logger(directives: Sequence[str], directory: str, user: str, fifo: str = "") -> str:
     """The run script of a logger that reads its standard input into DIRECTORY as USER ("": as who starts it).
 
-    It is ready, on descriptor 3, just before it becomes the log program. With FIFO it reads that one: opened without waiting for
-    a writer, for at the end of a tree there is none; and it is no writer itself, or the FIFO would never end.
+    It is ready, on descriptor 3, once it has locked the directory. With FIFO it reads that one, and only its end ends it: opened without waiting
+    for a writer, for at the end of a tree there is none; and it is no writer itself, or the FIFO would never end.
     """
-    options, config, _ = svlogd(directives)
-    inner = (
-        'printf "%s\\n" "$1" >"$2/config" && echo >&3 && exec 3>&- && exec '
-        + words("svlogd", *options)
-        + ' "$2"'
-    )
     source = ["redirfd", "-rnb", "0", fifo, "redirfd", "-w", "1", "/dev/null"] if fifo else []
     drop = ["setuidgid", user] if user else []
-    last = ["sh", "-c", inner, "svlogd", "\n".join(config), directory]
-    return f"{HEAD}exec {words('initfs', *source, 'emptyenv', '-p', *drop, *last)}\n"
+    program = ["initfs", "svlog", "-bpd3" if fifo else "-bd3", "--", *directives, directory]
+    return f"{HEAD}exec {words('initfs', *source, 'emptyenv', '-p', *drop, *program)}\n"
 
 
 def nested(user: str, most: int) -> str:

@@ -102,8 +102,6 @@ def write_logger(scandir: str, logdir: str, given: dict[str, str]) -> None:
         say.warning("-l is for root only: ignored")
         user = ""
     directives = given.get("o", DIRECTIVES).split()
-    for word in scripts.svlogd(directives)[2]:
-        say.warning(f"the logger svlogd has no equivalent for {word}")
     service = f"{scandir}/{CATCH_ALL}"
     os.makedirs(scandir, exist_ok=True)
     shutil.rmtree(service, ignore_errors=True)

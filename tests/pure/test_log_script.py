@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from initfs.log import script
 from initfs.log.script import Action, BadScript, Match, Otherwise, Policy, parse
 
 
@@ -90,6 +89,5 @@ def test_directives_after_the_last_action_are_a_warning() -> None:
 
 
 def test_our_own_controls() -> None:
-    found = parse(["m100", "u", "h2", "k/data/log/x", "/d"])
+    found = parse(["m100", "u", "/d"])
     assert (found.rate, found.fold) == (100, True)
-    assert found.actions[0].policy.keep == script.Keep("/data/log/x", 2)

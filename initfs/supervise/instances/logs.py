@@ -35,8 +35,6 @@ def log(given: Mapping[str, str], usage_line: str) -> scripts.Log:
     )
     if found.stamp not in scripts.STAMPS or "\n" in found.prefix:
         raise say.usage(usage_line)
-    for word in scripts.svlogd(found.directives())[2]:
-        say.warning(f"the logger svlogd has no equivalent for {word}")
     return found
 
 
