@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 from bench import measure
 from bench.figures import ratio
-from bench.suites import compile_ours, ours
+from bench.suites import PYTHON, compile_ours, ours
 from bench.trial import place
 from board import host
 from board.host import Failure
@@ -41,8 +41,27 @@ FILE = host.ROOT / "build" / "bench" / "local.json"
 AT_ONCE = 8  # connections
 OPEN = 500  # connections that are held while memory is measured
 PAIRS = 1000
+LOOP = "loop"  # the handler that is none
 PATIENCE = 30.0
 ENVIRONMENT = {"PATH": os.environ.get("PATH", os.defpath)}
+# What a program of ours does with orders when it needs no process between: as the service manager's runner of oneshots.
+ORDERS = """
+import sys; sys.path.insert(0, sys.argv[1])
+import os
+from initfs.local import access, rules, sockets
+from initfs.local.sudo import server
+from initfs.local.sudo.session import Manner
+from initfs.loop import Loop
+listener = sockets.bind(sys.argv[2]); listener.listen(100)
+known = rules.Directory(sys.argv[3])
+def admit(peer):
+    return access.decide(access.account_keys(peer.uid, peer.gid, os.geteuid(), os.getegid()), known.look_up)[1].allowed
+def start(order):
+    return server.spawn([b"/bin/true"], dict(os.environb), order.descriptors)
+serving = server.Server(Loop(), listener, admit, start, Manner())
+os.write(1, b"\\n")
+sys.exit(serving.run())
+"""
 RIGHTS = ("STORE_REGEX", "RETRIEVE_REGEX", "LIST")
 
 
@@ -53,7 +72,7 @@ class Case:
     name: str
     handlers: Mapping[str, Sequence[str]]
     talk: bytes = b""  # what the client sends at once, with its descriptors
-    way: str = "exec"  # how ours runs it: exec, or warm
+    way: str = "exec"  # how ours runs it: exec, warm, or in its loop
 
 
 @dataclass(slots=True)
@@ -87,6 +106,15 @@ def cases(rules: Path) -> list[Case]:
             },
             order,
             way="warm",
+        ),
+        Case(
+            "the same, in one loop",
+            {
+                "s6": ["s6-ipcserver-access", "-v0", *check, "s6-sudod", "/bin/true"],
+                "initfs": [LOOP, str(rules)],
+            },
+            order,
+            way="loop",
         ),
     ]
 
@@ -150,6 +178,8 @@ def running(command: Sequence[str]) -> Iterator[int]:
 
 def server(suite: str, path: Path, handler: Sequence[str], most: int = 40) -> list[str]:
     """The command line of a suite's server."""
+    if handler[0] == LOOP:
+        return [*PYTHON, "-c", ORDERS, str(host.ROOT), str(path), *handler[1:]]
     options = ["-1", "-c", str(most), "-C", str(most), str(path), *handler]
     return ["s6-ipcserver", *options] if suite == "s6" else ours("ipcserver", *options)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from invoke.tasks import task
 
 from bench import boot as booting
+from bench import log as logging
 from bench import local as serving
 from bench import rc as managing
 from bench import supervise as supervising
@@ -15,7 +16,7 @@ from board.report import Report, mode
 from qemu.tasks import failures
 
 SUPERVISED, MANAGED = "10,100,500,1000", "100,1000,5000"  # numbers of services
-CONNECTIONS = 600  # of each round of `local`
+CONNECTIONS = 400  # of each round of `local`
 
 
 @task(
