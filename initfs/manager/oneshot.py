@@ -67,6 +67,9 @@ class Oneshot:
         body = protocol.encode([*words, WORDS[which].encode(), b"%d" % number], ())
         try:
             sockets.send(self._connection, frame(body, 3), (0, 1, 2))
+        except ConnectionError as error:
+            self._connection.close()
+            raise say.Fatal(say.TEMPORARY, "the oneshot runner hung up") from error
         except OSError as error:
             self._connection.close()
             raise say.unable("talk to the oneshot runner", error) from error

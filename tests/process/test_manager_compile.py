@@ -6,6 +6,8 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,18 +16,14 @@ from initfs import say
 from initfs.manager import codec, database
 from initfs.manager import compile as compiling
 from initfs.manager import db as asking
-from tests.process.manager_world import write_service
-from tests.process.tree import ROOT, ours
+from tests.process.manager_world import ours, write_service
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 
 def run(name: str, *arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     given = {
-        "env": environment,
         "capture_output": True,
         "text": True,
         "timeout": 60,
@@ -317,19 +315,19 @@ def test_a_database_with_a_right_sum_and_wrong_tables_fails_the_check(tmp_path: 
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="becomes somebody else")
-def test_compiling_and_asking_need_neither_root_nor_a_live_system(tmp_path: Path) -> None:
+def test_compiling_and_asking_need_neither_root_nor_a_live_system() -> None:
     # SM-199
-    overlay(tmp_path / "src")
-    for path in (tmp_path, *tmp_path.parents[:2]):
-        path.chmod(0o755)
-    place = tmp_path / "nobodys"
-    place.mkdir()
-    os.chown(place, 65534, 65534)
-    assert as_nobody(lambda: compiling.main(["rc-compile", f"{place}/db", f"{tmp_path}/src"])) == 0
-    assert (place / "db/db").stat().st_uid == 65534
-    assert as_nobody(lambda: asking.main(["rc-db", "-c", f"{place}/db", "list", "all"])) == 0
-    place.chmod(0o555)
-    assert as_nobody(lambda: compiling.main(["rc-compile", f"{place}/other", f"{tmp_path}/src"])) == 111
+    with tempfile.TemporaryDirectory() as base:  # pytest's own are not for others
+        place = Path(base)
+        place.chmod(0o755)
+        overlay(place / "src")
+        (place / "nobodys").mkdir()
+        os.chown(place / "nobodys", 65534, 65534)
+        db = f"{place}/nobodys/db"
+        assert as_nobody(lambda: compiling.main(["rc-compile", db, f"{place}/src"])) == 0
+        assert os.stat(f"{db}/db").st_uid == 65534
+        assert as_nobody(lambda: asking.main(["rc-db", "-c", db, "list", "all"])) == 0
+        assert as_nobody(lambda: compiling.main(["rc-compile", f"{place}/db", f"{place}/src"])) == 111
 
 
 def as_nobody(call: Callable[[], int]) -> int:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 pytestmark = pytest.mark.skipif(trees.PEER is None, reason="s6-rc is not installed")
-ROUNDS = int(os.environ.get("INITFS_ROUNDS", "6"))  # of each kind; a campaign has hundreds
+ROUNDS = int(os.environ.get("INITFS_ROUNDS", "4"))  # of each kind; a campaign has hundreds
 
 Question = tuple[list[tuple[str, str]], str, list[str]]
 
