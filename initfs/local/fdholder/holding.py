@@ -29,10 +29,11 @@ class Held:
 class Holding:
     """At most MOST descriptors, each under a name of its own."""
 
-    __slots__ = ("_held", "most")
+    __slots__ = ("_held", "_soonest", "most")
 
     def __init__(self, most: int) -> None:
         self._held: dict[bytes, Held] = {}
+        self._soonest = NEVER  # nothing expires before
         self.most = most
 
     def __len__(self) -> int:
@@ -53,7 +54,7 @@ class Holding:
             return EBUSY
         if len(self._held) >= self.most:
             return ENFILE
-        self._held[name] = held
+        self.put(name, held)
         return 0
 
     def room_for(self, names: Iterable[bytes]) -> bool:
@@ -64,6 +65,7 @@ class Holding:
         """Take a descriptor whatever is there; returns what was there, for the caller to close."""
         former = self._held.get(name)
         self._held[name] = held
+        self._soonest = min(self._soonest, held.expiry)
         return former
 
     def delete(self, name: bytes) -> Held | int:
@@ -72,14 +74,17 @@ class Holding:
 
     def expire(self, now: float) -> list[tuple[bytes, Held]]:
         """Let go of all whose time has come."""
+        if now < self._soonest:
+            return []  # a turn must not cost more for a thousand descriptors than for one
         gone = [(name, held) for name, held in self._held.items() if held.expiry <= now]
         for name, _ in gone:
             del self._held[name]
+        self._soonest = min((held.expiry for held in self._held.values()), default=NEVER)
         return gone
 
     def next_expiry(self) -> float:
-        """When `expire` will have something to do."""
-        return min((held.expiry for held in self._held.values()), default=NEVER)
+        """When `expire` is to be called next. What was deleted may make it find nothing to do."""
+        return self._soonest
 
 
 def expiry(limit: int | None, now: float, clock: int) -> float:
