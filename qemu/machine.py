@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from board.model import Board
+    from board.model import Board, Qemu
 
 SOCKETS = ("console", "events", "agent", "qmp")
 PORTS = {"events": "initfs.events", "agent": "initfs.agent"}  # chardev: name of the virtio port
@@ -47,6 +47,19 @@ class Flash:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Wire:
+    """One end of a cable between two machines: a pair of Unix datagram sockets. Either end may come first, or come again.
+
+    QMP knows the ends as net0, net1... (`set_link`), the cards as nic0, nic1... (`device_del`).
+    """
+
+    local: str  # path of our socket
+    remote: str  # path of the other end's
+    mac: str
+    unplugged: bool = False  # only the cable's end: QMP's device_add puts a card into the slot of that number
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """What one run adds to its board."""
 
@@ -58,6 +71,7 @@ class Options:
     emulator: tuple[str, ...] = ()  # how to start QEMU, where not by the board's name for it
     memory: int = 0  # MiB; 0: as the board says
     forwards: tuple[Forward, ...] = ()
+    wires: tuple[Wire, ...] = ()  # cables instead of the network that QEMU plays itself
     disks: tuple[str, ...] = ()  # paths of raw images; what is written to them is lost at the end
     append: str = ""  # more kernel arguments
     terminal: bool = False  # console and monitor on our own terminal (ctrl-a x ends QEMU, ctrl-a h helps)
@@ -85,7 +99,7 @@ def argv(board: Board, options: Options) -> list[str]:
         *["-serial", "null"] * machine.uart,
         *console(options),
         *monitor(options),
-        *(onboard(machine.onboard, options.forwards) if machine.onboard else network(machine.nic, options.forwards)),
+        *cards(machine, options),
         *(ports(machine.serial, options.run) if board.ports else []),
         *disks(options.disks),
         *machine.args,
@@ -144,9 +158,34 @@ def rules(forwards: Sequence[Forward]) -> str:
     return "".join(f",hostfwd=tcp:127.0.0.1:{each.host}-:{each.guest}" for each in forwards)
 
 
+def cards(machine: Qemu, options: Options) -> list[str]:
+    """Return the network cards: on cables, as the board has them, or as it is told to."""
+    if options.wires:
+        return wired(machine.nic, options.wires)
+    return (
+        onboard(machine.onboard, options.forwards)
+        if machine.onboard
+        else network(machine.nic, options.forwards)
+    )
+
+
 def network(nic: str, forwards: Sequence[Forward]) -> list[str]:
     rom = ",romfile=" if nic in WITH_ROM else ""
     return ["-netdev", f"user,id=net0{rules(forwards)}", "-device", f"{nic},netdev=net0{rom}"]
+
+
+def wired(nic: str, wires: Sequence[Wire]) -> list[str]:
+    """Return the cards of a machine, each in a PCI Express slot of its own so that it can be unplugged."""
+    words = []
+    for number, wire in enumerate(wires):
+        sockets = f"local.type=unix,local.path={escaped(wire.local)},remote.type=unix,remote.path={escaped(wire.remote)}"
+        words += ["-netdev", f"dgram,id=net{number},{sockets}"]
+        words += ["-device", f"pcie-root-port,id=slot{number},chassis={number + 1},slot={number + 1}"]
+        if not wire.unplugged:
+            rom = ",romfile=" if nic in WITH_ROM else ""
+            place = f"id=nic{number},bus=slot{number},mac={wire.mac}"
+            words += ["-device", f"{nic},netdev=net{number},{place}{rom}"]
+    return words
 
 
 def ports(carrier: str, run: str) -> list[str]:

@@ -46,6 +46,7 @@ class Machine:
         forward: Sequence[
             int | machine.Forward
         ] = (),  # a number: that port of the guest on a free one of the host
+        wires: Sequence[machine.Wire] = (),  # cables to other machines instead of QEMU's own network
         kernel: str = "",  # path of another one
         append: str = "",  # more kernel arguments
         disks: Sequence[str] = (),
@@ -67,6 +68,7 @@ class Machine:
             forwards=tuple(
                 machine.Forward(host=0, guest=each) if isinstance(each, int) else each for each in forward
             ),
+            wires=tuple(wires),
             append=append,
             disks=tuple(disks),
             extra=tuple(extra),

@@ -106,3 +106,18 @@ def test_a_forward_that_is_none_is_refused(text: str) -> None:
 def test_riscv_has_a_package_of_its_own_since_debian_13() -> None:
     assert machine.packages("qemu-system-riscv64", 12) == ("qemu-system-misc", "opensbi")
     assert machine.packages("qemu-system-riscv64", 13) == ("qemu-system-riscv", "opensbi")
+
+
+def test_cables_stand_for_qemu_s_own_network_and_each_card_has_a_slot() -> None:
+    wires = (
+        machine.Wire(local="/c/1a", remote="/c/1b", mac="52:54:00:07:01:01"),
+        machine.Wire(local="/c/2a", remote="/c/2b", mac="52:54:00:07:02:01", unplugged=True),
+    )
+    words = machine.argv(model.load("qemu-x86_64"), dataclasses.replace(OPTIONS, wires=wires))
+
+    assert [text.partition(",")[0] for text in after(words, "-netdev")] == ["dgram", "dgram"]
+    assert "local.path=/c/1a" in after(words, "-netdev")[0]
+    assert [text for text in after(words, "-device") if "netdev=" in text] == [
+        "virtio-net-pci,netdev=net0,id=nic0,bus=slot0,mac=52:54:00:07:01:01,romfile="
+    ]
+    assert len([text for text in after(words, "-device") if text.startswith("pcie-root-port")]) == 2
