@@ -5,8 +5,8 @@ from __future__ import annotations
 from invoke.tasks import task
 
 from bench import boot as booting
-from bench import log as logging
 from bench import local as serving
+from bench import log as logging
 from bench import rc as managing
 from bench import supervise as supervising
 from bench.suites import DEFAULT, choose
@@ -16,13 +16,14 @@ from board.report import Report, mode
 from qemu.tasks import failures
 
 SUPERVISED, MANAGED = "10,100,500,1000", "100,1000,5000"  # numbers of services
+LOGGED = "1000"  # MB
 CONNECTIONS = 400  # of each round of `local`
 
 
 @task(
     positional=["what"],
     help={
-        "what": "boot, supervise, local or rc",
+        "what": "boot, supervise, local, log or rc",
         "board": "boot: name, or all",
         "counts": "supervise, rc: numbers of services, with commas",
         "suites": "supervise: with commas, or all: floor, initfs, s6, runit, busybox, supervisord",
@@ -39,11 +40,11 @@ def bench(
     runs: int = 3,
     json: bool = False,
 ) -> None:
-    """Measure: `inv bench boot`, `inv bench supervise`, `inv bench local` or `inv bench rc`. Medians, as a table; numbers under build/bench/.
+    """Measure: `inv bench boot`, `inv bench supervise`, `inv bench local`, `inv bench log` or `inv bench rc`. Medians, as a table; numbers under build/bench/.
 
     boot: kernel start to /init, to Python's first line, to the tree, to getty, to the lease, per board. supervise: services started,
     memory, idleness, restarts, the end: ours beside other supervisors and a floor, with ratios. local: connections, orders, descriptors
-    held, memory: ours beside s6's servers. rc: compiling, beginning, changing, listing, ending: ours beside s6-rc, if that is installed.
+    held, memory: ours beside s6's servers. log: MB a second through ours and other loggers (counts: MB). rc: compiling, beginning, changing, listing, ending: ours beside s6-rc, if that is installed.
     """
     with failures():
         if what == "boot":
@@ -61,12 +62,16 @@ def bench(
             with Report(mode(as_json=json)) as report:
                 served = serving.compare(max(1, runs), CONNECTIONS, report)
             print(serving.FILE.read_text() if json else serving.text(served), end="")
+        elif what == "log":
+            with Report(mode(as_json=json)) as report:
+                written = logging.compare((numbers(counts or LOGGED))[0] * 10**6, max(1, runs), report)
+            print(logging.FILE.read_text() if json else logging.text(written), end="")
         elif what == "rc":
             with Report(mode(as_json=json)) as report:
                 managed = managing.compare(numbers(counts or MANAGED), max(1, runs), report)
             print(managing.FILE.read_text() if json else managing.text(managed), end="")
         else:
-            raise Failure("measure", f"{what!r} is neither boot, supervise, local nor rc", usage=True)
+            raise Failure("measure", f"{what!r} is neither boot, supervise, local, log nor rc", usage=True)
 
 
 def numbers(text: str) -> list[int]:

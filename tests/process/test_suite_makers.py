@@ -203,7 +203,7 @@ def test_usertree_maker_writes_sources_and_refuses_nonsense(tmp_path: pathlib.Pa
 
 @needs_root
 def test_a_tree_logs_its_own_errors(tree: Tree, place: pathlib.Path) -> None:
-    # SUP-029
+    # SUP-029 LOG-120 LOG-119 (partly)
     tree.add("bad", "echo from bad >&2; exec sleep 999")
     tree.add("worse", "true").joinpath("run").write_text("no program at all")
     logdir, console = place / "uncaught", place / "console"
@@ -236,6 +236,7 @@ def test_a_tree_logs_its_own_errors(tree: Tree, place: pathlib.Path) -> None:
     os.close(reading)
     try:
         until(lambda: "worse: unable to run ./run" in text(logdir / "current"))
+        until(lambda: "from bad" in text(logdir / "current"))
         assert " svlog -bpd3 -- t n5 " in text(tree.directory / "svscan-log/run").replace("'", "")
         assert logdir.stat().st_mode & 0o7777 == 0o2755
         assert logdir.owner() == "nobody"

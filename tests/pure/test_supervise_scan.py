@@ -108,3 +108,10 @@ def test_every_letter_of_every_suite_is_known() -> None:
     runit, daemontools = "duoxtkpcahiq12", "duoxtkpcahi"
     assert set(LETTERS) == set(s6) | set(runit) | set(daemontools)
     assert len(LETTERS) == len(set(LETTERS)) == 25
+
+
+def test_a_file_log_counts_only_where_a_shared_logger_is() -> None:
+    found = {(1, 1): scan.Found("a", None, b"t"), (1, 2): scan.Found("b", (1, 3)), (1, 4): scan.Found("c")}
+    assert scan.shared(found, "logger") == {**found, (1, 1): scan.Found("a")}
+    with_logger = {**found, (1, 5): scan.Found("logger")}
+    assert scan.shared(with_logger, "logger") == with_logger
