@@ -229,5 +229,6 @@ class Search:
                 continue
             source = module.path.read_text(encoding="utf-8")
             for wanted in imports(source, module.name, package=module.package, own=False):
-                if wanted.name not in OPTIONAL:
+                # `from _hashlib import x` is an import of _hashlib.x, too
+                if not OPTIONAL & {wanted.name, wanted.name.partition(".")[0]}:
                     self.want(wanted, module.name, required=False)

@@ -93,6 +93,7 @@ def genimage(board: Board, disk: Disk, image: str) -> str:
   mountpoint = "/"
 }}
 image {image} {{
+  size = {disk.size}M
   hdimage {{
     partition-table-type = "{disk.table}"
     align = 1M

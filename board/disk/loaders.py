@@ -135,8 +135,9 @@ for s in ${{order}}; do
   elif test "${{left}}" -gt 0; then
     setexpr left ${{left}} - 1
     setenv ${{slot}}_left ${{left}}
+    mw.b ${{scriptaddr}} 0 200
     env export -t ${{scriptaddr}} order a_left b_left
-    fatwrite ${{where}} ${{scriptaddr}} slots.env ${{filesize}}
+    fatwrite ${{where}} ${{scriptaddr}} slots.env 200
     run start
   fi
 done
