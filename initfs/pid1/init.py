@@ -125,7 +125,8 @@ class Init:
         say.warning("beginning anew")
         try:
             carrier = moving.Carrier()
-            renewal.go(self.settings.init, self.failures, carrier, self.carry(carrier))
+            values = self.carry(carrier)
+            renewal.go(self.settings.init, self.failures, dict(os.environ), carrier, values)
         except Exception as error:  # noqa: BLE001
             say.warning(f"unable to execute anew: {say.describe(error)}; going on")
         finally:
@@ -154,7 +155,7 @@ class Init:
         if not self.failures.suspicious:
             self.renew()
         say.warning("beginning anew, with nothing")
-        renewal.go(self.settings.init, self.failures)
+        renewal.go(self.settings.init, self.failures, {**os.environ, moving.VARIABLE: moving.LOST})
 
 
 MODES = ("halt", "poweroff", "reboot")
@@ -182,7 +183,7 @@ def main(argv: list[str]) -> int:
 
 def begin(started: float, given: Settings) -> Init:
     """Process 1, at the machine's beginning or where its former execution stopped."""
-    came = moving.VARIABLE in os.environ
+    came = os.environ.get(moving.VARIABLE, moving.LOST) != moving.LOST
     try:
         luggage = moving.arrived()
         console = beginning.open_log(fifo=given.catch_all)
@@ -192,5 +193,4 @@ def begin(started: float, given: Settings) -> Init:
     except Exception as error:
         if not came:
             raise
-        moving.unusable(error)
-        renewal.go(given.init, renewal.failed(renewal.read(os.environ), started))
+        renewal.go(given.init, renewal.failed(renewal.read(os.environ), started), moving.let_go(error))

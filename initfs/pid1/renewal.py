@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 
-from initfs.supervise import moving
 from initfs.value import value
 
 TYPE_CHECKING = False
@@ -52,12 +51,15 @@ def failed(before: Failures, now: float) -> Failures:
 
 
 def go(
-    init: str, failures: Failures, carrier: Carrier | None = None, values: dict[str, Any] | None = None
+    init: str,
+    failures: Failures,
+    environment: dict[str, str],
+    carrier: Carrier | None = None,
+    values: dict[str, Any] | None = None,
 ) -> NoReturn:
     """Become stage 1, and so ourselves, with VALUES or without. Returns by OSError only."""
-    environment = {name: text for name, text in os.environ.items() if name != moving.VARIABLE}
     if failures.count:
-        environment[AGAIN] = f"{failures.when} {failures.count}"
+        environment = {**environment, AGAIN: f"{failures.when} {failures.count}"}
     argv = ["sh", init, "--again"]
     if carrier is None or values is None:
         os.execve("/bin/sh", argv, environment)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
 VARIABLE = "INITFS_LUGGAGE"  # in the environment: the descriptor of the file
+LOST = "lost"  # there instead of a number: what there was could not be used
+STANDARD = 2
 SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
 
 
@@ -67,7 +69,7 @@ def seal(data: bytes) -> int:
 def arrived() -> dict[str, Any] | None:
     """What our former execution left for us; None when there is none. Unreadable when it can't be used."""
     number = os.environ.pop(VARIABLE, "")
-    if not number:
+    if number in ("", LOST):
         return None
     try:
         fd = int(number)
@@ -90,18 +92,23 @@ def take(fd: int) -> int:
     return fd
 
 
-def drop_all(but: Collection[int]) -> None:
-    """Close what came along and can't be used: locks that we hold without knowing would lock out ourselves."""
+def began_before() -> bool:
+    """Whether this execution follows another one of ours."""
+    return VARIABLE in os.environ
+
+
+def let_go(error: Exception, but: Collection[int] = ()) -> dict[str, str]:
+    """Say why what came along can't be used. Returns the environment for one more execution, in which all of it is closed: locks that we
+    hold without knowing would lock out ourselves.
+    """
+    say.warning(
+        f"unable to take over from ourselves: {say.describe(error)}; looking for what still runs instead"
+    )
     for name in os.listdir("/proc/self/fd"):
         fd = int(name)
-        if fd > 2 and fd not in but:
+        if fd > STANDARD and fd not in but:
             try:
-                os.close(fd)
+                os.set_inheritable(fd, False)
             except OSError:
-                continue
-
-
-def unusable(error: Exception, but: Collection[int] = ()) -> None:
-    """Say that the luggage can't be used, and be as one that has none."""
-    say.warning(f"unable to take over from ourselves: {error}; looking for what still runs instead")
-    drop_all(but)
+                continue  # that of the directory that is read here
+    return {**os.environ, VARIABLE: LOST}

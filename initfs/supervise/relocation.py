@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from initfs.supervise.journal import Journal
     from initfs.supervise.moving import Carrier
     from initfs.supervise.scandir import Scandir
+    from initfs.supervise.sharing import Sharing
     from initfs.supervise.tree import Tree
 
 PROTOCOL = ("_fresh", "_furnished", "_letters", "_not_before", "_written", "_held")
@@ -40,6 +41,7 @@ def carry(tree: Tree, scandir: Scandir, carrier: Carrier) -> dict[str, Any]:
         "scanned": scandir.scanned,
         "ending": scandir._ending,
         "entries": [_entry(tree, entry, carrier) for entry in scandir._entries.values()],
+        "sharing": scandir._sharing and _sharing(scandir._sharing, carrier),
     }
 
 
@@ -50,6 +52,8 @@ def resume(tree: Tree, scandir: Scandir, values: dict[str, Any]) -> None:
     scandir.scanned, scandir._ending = values["scanned"], values["ending"]
     for entry in values["entries"]:
         _resume_entry(tree, scandir, entry)
+    if values["sharing"]:
+        scandir._sharing = _resume_sharing(tree, values["sharing"])
     tree.died()  # SIGCHLD may have come while nobody was there to hear it
 
 
@@ -78,6 +82,33 @@ def _resume_journal(tree: Tree, values: dict[str, Any]) -> None:
         tree.loop.watch(fd, lambda fd=fd: journal._drop(fd), READ | HUNG_UP)  # type: ignore[misc]
 
 
+# The shared logger -------------------------------------------------------------------------------
+
+
+def _sharing(sharing: Sharing, carrier: Carrier) -> dict[str, Any]:
+    """Its pipes are those of the entries: the numbers stay."""
+    return {
+        "listener": carrier.keep(sharing._listener.fileno()),
+        "logger": carrier.keep(sharing._logger.fileno()) if sharing._logger is not None else -1,
+        "pipes": sharing._pipes,
+        "waiting": sharing._waiting,
+    }
+
+
+def _resume_sharing(tree: Tree, values: dict[str, Any]) -> Sharing:
+    from initfs.supervise.sharing import Sharing
+
+    sharing = Sharing.__new__(Sharing)
+    sharing._loop, sharing._logger = tree.loop, None
+    sharing._pipes, sharing._waiting = values["pipes"], values["waiting"]
+    sharing._listener = _socket.socket(fileno=moving.take(values["listener"]))
+    tree.loop.watch(sharing._listener.fileno(), sharing._accept)
+    if values["logger"] >= 0:
+        sharing._logger = _socket.socket(fileno=moving.take(values["logger"]))
+        tree.loop.watch(values["logger"], sharing._served, READ | HUNG_UP)
+    return sharing
+
+
 # Services -----------------------------------------------------------------------------------------
 
 
@@ -88,6 +119,7 @@ def _entry(tree: Tree, entry: Entry, carrier: Carrier) -> dict[str, Any]:
         "name": entry.name,
         "present": entry.present,
         "log": entry.log,
+        "script": entry.script,
         "pipe": pipe and (carrier.keep(pipe.reading), carrier.keep(pipe.writing)),
         "unit": entry.unit and _unit(tree, entry.unit, carrier),
         "logger": entry.logger and _unit(tree, entry.logger, carrier),
@@ -96,7 +128,7 @@ def _entry(tree: Tree, entry: Entry, carrier: Carrier) -> dict[str, Any]:
 
 def _resume_entry(tree: Tree, scandir: Scandir, values: dict[str, Any]) -> None:
     entry = Entry(values["identity"], values["name"])
-    entry.present, entry.log = values["present"], values["log"]
+    entry.present, entry.log, entry.script = values["present"], values["log"], values["script"]
     if values["pipe"]:
         entry.pipe = Pipe(tuple(map(moving.take, values["pipe"])))  # type: ignore[arg-type]
     scandir._entries[entry.identity] = entry

@@ -82,7 +82,7 @@ class Svscan:
         self.scanning = True
         self._aborted = False
         self._pending = ""
-        self._home = os.open(".", os.O_PATH | os.O_CLOEXEC)
+        self._home = -1 if luggage else os.open(".", os.O_PATH | os.O_CLOEXEC)
         self._claim = claim.make(given.scandir) if luggage is None else claim.resume(luggage["claim"])
         self._fd, self._private = self._claim.scandir, self._claim.private
         self._control = self._claim.control
@@ -131,8 +131,7 @@ class Svscan:
         """Execute ourselves anew, as we were started. Returns when that is not possible: then nothing has changed."""
         self.renewing = False
         carrier = moving.Carrier()
-        for fd in (self.options.console_fd, self.options.notification_fd):
-            carrier.keep(fd)
+        carrier.keep(self.options.console_fd)
         try:
             values = self.carry(carrier)
             os.fchdir(self._home)  # the command line may have relative paths
@@ -299,12 +298,12 @@ def keep_turning(turn: Callable[[], bool]) -> None:
 
 
 def take_over(given: Options) -> Svscan | None:
-    """Go on where our former execution stopped; None when there was none, or what it left can't be used."""
-    kept = (given.console_fd, given.notification_fd)
+    """Go on where our former execution stopped; None when there was none. When what it left can't be used, one more execution follows,
+    without it.
+    """
     try:
         luggage = moving.arrived()
         return None if luggage is None else Svscan(given, luggage=luggage)
     except Exception as error:  # noqa: BLE001
-        moving.unusable(error, kept)
-        signals.let(*TRAPPED)
-        return None
+        environment = moving.let_go(error, (given.console_fd,))
+        os.execve(sys.executable, sys.orig_argv, environment)

@@ -8,7 +8,8 @@ from __future__ import annotations
 import fcntl
 
 from initfs import files, options, say, signals
-from initfs.supervise.scanner import Options, OutOfOrder, Svscan, take_over
+from initfs.supervise import moving
+from initfs.supervise.scanner import TRAPPED, Options, OutOfOrder, Svscan, take_over
 
 USAGE = "svscan [-w] [-d notif] [-X consoleholder] [-C services_max] [-L name_max] [-t rescan_ms] scandir"
 LONG = {
@@ -21,8 +22,8 @@ LONG = {
 }
 
 
-def parse(argv: list[str]) -> Options:
-    """The Options of a command line; say.Fatal 100 for a wrong one."""
+def parse(argv: list[str], *, again: bool = False) -> Options:
+    """The Options of a command line; say.Fatal 100 for a wrong one. AGAIN: readiness has been announced, and its descriptor is closed."""
     given, rest = options.parse(argv[1:], "wd:X:C:L:t:", USAGE, LONG)
     if len(rest) != 1:
         raise say.usage(USAGE)
@@ -34,7 +35,7 @@ def parse(argv: list[str]) -> Options:
 
     return Options(
         scandir=rest[0],
-        notification_fd=_opened(number("d", -1)),
+        notification_fd=-1 if again else _opened(number("d", -1)),
         console_fd=_opened(number("X", -1)),
         services_max=min(max(number("C", 1000), 4), 160000),
         name_max=min(max(number("L", 251), 11), 1019),
@@ -60,11 +61,14 @@ def _opened(fd: int) -> int:
 def main(argv: list[str]) -> int:
     files.have_standard_descriptors()
     signals.ignore(signals.PIPE)
-    given = parse(argv)
+    again = moving.began_before()
+    given = parse(argv, again=again)
     program = take_over(given)
     if program is None:
         program = Svscan(given)
         program.begin()
+        if again:
+            signals.let(*TRAPPED)
     try:
         program.run()
     except OutOfOrder:
