@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from initfs.supervise.control import LETTERS, letters
-from initfs.supervise.scan import Add, Drop, Found, Known, Refuse, Rename, Restore, accept, plan
+from initfs.supervise.scan import Add, Drop, Found, Known, Refuse, Rename, Restore, accept, plan, shared
 from initfs.value import replace
 
 identities = some.tuples(some.integers(0, 2), some.integers(0, 9))
@@ -111,7 +111,7 @@ def test_every_letter_of_every_suite_is_known() -> None:
 
 
 def test_a_file_log_counts_only_where_a_shared_logger_is() -> None:
-    found = {(1, 1): scan.Found("a", None, b"t"), (1, 2): scan.Found("b", (1, 3)), (1, 4): scan.Found("c")}
-    assert scan.shared(found, "logger") == {**found, (1, 1): scan.Found("a")}
-    with_logger = {**found, (1, 5): scan.Found("logger")}
-    assert scan.shared(with_logger, "logger") == with_logger
+    found = {(1, 1): Found("a", None, b"t"), (1, 2): Found("b", (1, 3)), (1, 4): Found("c")}
+    assert shared(found, "logger") == {**found, (1, 1): Found("a")}
+    with_logger = {**found, (1, 5): Found("logger")}
+    assert shared(with_logger, "logger") == with_logger
