@@ -76,7 +76,8 @@ def test_clients_that_come_before_the_daemon_wait_and_are_served(tree: Tree) -> 
     answers: list[bytes] = []
     early = threading.Thread(target=lambda: answers.append(get(path)))
     early.start()
-    until(lambda: b"web" in pathlib.Path("/proc/net/unix").read_bytes())
+    name = os.fsencode(path) + b"\n"  # of the listener, and of the connection that waits in its backlog
+    until(lambda: pathlib.Path("/proc/net/unix").read_bytes().count(name) == 2)
     tree.send("web", "u")
     early.join(60)
     assert answers[0].startswith(b"served by ")

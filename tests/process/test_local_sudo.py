@@ -85,11 +85,13 @@ def test_what_cannot_be_started_is_said_to_the_client(path: Path) -> None:
 def test_time_limits_of_both_sides(path: Path, tmp_path: Path) -> None:
     # LOC-158 (partly)
     log = tmp_path / "log"
-    with server(sudod(path, "-t", "100", "sh", "-c", "echo $$; exec sleep 60"), log=log):
+    with server(sudod(path, "-t", "100", "true"), log=log):
         silent = connect(path)
         assert everything(silent) == protocol.HELLO
-        code, out, _ = run(ours("svsudo", "-T", "300", path))
+    with server(sudod(path, "sh", "-c", "echo $$; exec sleep 60")):
+        code, out, _ = run(ours("svsudo", "-T", "1500", path))
         assert code == 99
+        assert out
         until(lambda: not os.path.exists(f"/proc/{out.strip()}"))  # and the program went with its client
     assert "no whole order in time" in log.read_text()
 

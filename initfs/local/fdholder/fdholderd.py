@@ -47,7 +47,9 @@ def main(argv: list[str]) -> int:
     signals.ignore(signals.PIPE)
     if "1" in given:
         os.write(1, b"\n")
-        os.close(1)
+        null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+        os.dup2(null, 1, inheritable=False)  # the number must not become a client's
+        os.close(null)
     return server.run()
 
 
