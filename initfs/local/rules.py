@@ -39,7 +39,7 @@ class Directory:
         trust(self.path)
         parent, _, _ = key.partition("/")
         place = f"{self.path}/{key}"
-        if not os.path.isdir(place):
+        if not _there(place):
             return None
         trust(f"{self.path}/{parent}")
         trust(place)
@@ -94,15 +94,24 @@ def trust(place: str) -> None:
 
 def read(place: str) -> Rule | None:
     """The rule in one directory, None when it has neither allow nor deny. OSError."""
-    if not os.path.exists(f"{place}/allow"):
-        return DENIED if os.path.exists(f"{place}/deny") else None
+    if not _there(f"{place}/allow"):
+        return DENIED if _there(f"{place}/deny") else None
     environment: dict[bytes, bytes | None] = {}
-    if os.path.isdir(f"{place}/env"):
+    if _there(f"{place}/env"):
         trust(f"{place}/env")
         contents = envdir.contents(f"{place}/env", envdir.CLAMP)
         environment = {name: envdir.value(content) for name, content in contents.items()}
     script = files.read(f"{place}/exec", size=compiled.SCRIPT_MAX) or b""
     return Rule(True, tuple(sorted(environment.items())), script)
+
+
+def _there(path: str) -> bool:
+    """Whether there is something. What cannot be looked at is an OSError, not an absence: a later key might let in."""
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
 
 
 def walk(directory: str) -> Iterator[tuple[str, Rule]]:

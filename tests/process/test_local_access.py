@@ -112,6 +112,16 @@ def test_a_directory_of_rules_that_others_can_write_to_lets_nobody_in(
     assert access(rules, *SHOW) == (111, "")
 
 
+@needs_root
+@pytest.mark.parametrize("where", ["uid/1000", "uid", ""])
+def test_a_rule_that_cannot_be_read_is_not_passed_over(place: Path, where: str) -> None:
+    rules = place / "rules"
+    rule(rules, "uid/default")
+    rule(rules, "uid/1000", "deny")
+    (rules / where).chmod(0o700)
+    assert run(nobody("ipcserver-access", "-i", rules, "true"), env=REMOTE)[0] == 111
+
+
 def test_a_compiled_file_that_others_can_write_to_lets_nobody_in(place: Path) -> None:
     rule(place / "rules", "uid/1000")
     for mode, code in ("0644", 0), ("0664", 111), ("0646", 111):
