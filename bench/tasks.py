@@ -7,6 +7,7 @@ from invoke.tasks import task
 from bench import boot as booting
 from bench import local as serving
 from bench import log as logging
+from bench import network as networking
 from bench import rc as managing
 from bench import supervise as supervising
 from bench.suites import DEFAULT, choose
@@ -23,7 +24,7 @@ CONNECTIONS = 400  # of each round of `local`
 @task(
     positional=["what"],
     help={
-        "what": "boot, supervise, local, log or rc",
+        "what": "boot, supervise, local, log, rc or network",
         "board": "boot: name, or all",
         "counts": "supervise, rc: numbers of services, with commas",
         "suites": "supervise: with commas, or all: floor, initfs, s6, runit, busybox, supervisord",
@@ -40,18 +41,22 @@ def bench(
     runs: int = 3,
     json: bool = False,
 ) -> None:
-    """Measure: `inv bench boot`, `inv bench supervise`, `inv bench local`, `inv bench log` or `inv bench rc`. Medians, as a table; numbers under build/bench/.
+    """Measure: `inv bench boot`, `inv bench supervise`, `inv bench local`, `inv bench log`, `inv bench rc` or `inv bench network`. Medians, as a table; numbers under build/bench/.
 
     boot: kernel start to /init, to Python's first line, to the tree, to getty, to the lease, per board. supervise: services started,
     memory, idleness, restarts, the end: ours beside other supervisors and a floor, with ratios. local: connections, orders, descriptors
-    held, memory: ours beside s6's servers. log: MB a second through ours and other loggers (counts: MB). rc: compiling, beginning, changing, listing, ending: ours beside s6-rc, if that is installed.
+    held, memory: ours beside s6's servers. log: MB a second through ours and other loggers (counts: MB). rc: compiling, beginning, changing, listing, ending: ours beside s6-rc, if that is installed. network: cable to address, fw without changes, pings lost: ours beside busybox's examples.
     """
     with failures():
         if what == "boot":
-            names = model.names() if board == "all" else [board]
+            names = model.virtual() if board == "all" else [board]
             with Report(mode(as_json=json)) as report:
                 times = booting.measure(names, runs, report)
             print(booting.text(times))
+        elif what == "network":
+            with Report(mode(as_json=json)) as report:
+                ways = networking.measure(max(1, runs), report)
+            print(networking.FILE.read_text() if json else networking.text(ways))
         elif what == "supervise":
             with Report(mode(as_json=json)) as report:
                 found = supervising.compare(

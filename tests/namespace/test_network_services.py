@@ -225,6 +225,25 @@ def test_dnsmasq_answers_from_the_servers_that_fw_writes_and_reads_them_again_wh
         assert host.sh(f"ps -o pid,user | grep ' *{pid.strip()} '").split()[1] == "nobody"
 
 
+def test_copies_and_links_on_the_device_are_there_again_after_a_boot(tmp_path: Path) -> None:
+    # VAR-238 (partly)
+    with Host(
+        tmp_path, "fw", "user-services", templates=("dhcp_if",), files={"fw/conf/machine.fwconf": OPEN}
+    ) as host:
+        host.sh(
+            "mkdir -p /data/service && cd /data/service && cp -r /etc/initfs/template/dhcp_if dhcp_eth1 && ln -s dhcp_eth1 dhcp_eth2"
+        )
+        host.sh("cp -r /etc/initfs/template/dhcp_if fw")
+        host.go()
+
+        for name in ("dhcp_eth1", "dhcp_eth2"):
+            host.wait_for("up", name)
+        wait_until(lambda: "fw: the image has one of that name" in host.log(), "the refusal")
+        host.sh("cp -r /etc/initfs/template/dhcp_if /data/service/dhcp_eth3; svc -u user-services")
+        host.wait_for("up", "dhcp_eth3")
+        assert "conf" in host.sh("ls /run/service/fw")
+
+
 def test_every_service_of_the_repository_says_what_it_is_and_runs_with_next_to_no_environment() -> None:
     # VAR-238 (partly) VAR-239 (partly)
     found = [path for path in sorted(Path(SERVICES).iterdir()) if path.is_dir()]
