@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 from board import host
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,15 +21,21 @@ class Verified:
     seconds: float  # from start of the machine to ready
 
 
-def record(board: str, verified: Verified) -> None:
-    """Keep that a board was verified. Called by the tests that boot it."""
-    host.replace(host.ROOT / "build" / board / "verified.json", json.dumps(asdict(verified)).encode())
+def place(board: str, chain: str) -> Path:
+    """Return the record's file."""
+    name = "verified.json" if chain == "direct" else f"verified-{chain}.json"
+    return host.ROOT / "build" / board / name
 
 
-def last(board: str) -> Verified | None:
-    """Return the last record of a board, or None: never, or the record cannot be read."""
+def record(board: str, chain: str, verified: Verified) -> None:
+    """Keep that a board was verified by one of its boot chains. Called by the tests that boot it."""
+    host.replace(place(board, chain), json.dumps(asdict(verified)).encode())
+
+
+def last(board: str, chain: str = "direct") -> Verified | None:
+    """Return the last record of a board's chain, or None: never, or the record cannot be read."""
     try:
-        fields = json.loads((host.ROOT / "build" / board / "verified.json").read_text())
+        fields = json.loads(place(board, chain).read_text())
         return Verified(
             date=str(fields["date"]), kernel=str(fields["kernel"]), seconds=float(fields["seconds"])
         )

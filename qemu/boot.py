@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -12,9 +13,10 @@ from typing import TYPE_CHECKING
 
 from board import build, host
 from board.verified import Verified, record
-from qemu import machine
-from qemu.errors import EndedError
+from qemu import machine, prepare
+from qemu.errors import EndedError, VmError
 from qemu.image import announcing
+from qemu.talk import Talk
 from qemu.times import times
 from qemu.vm import Machine
 
@@ -40,6 +42,8 @@ class Request:
     kernel: str = ""
     limit: float = 300.0  # seconds for all of it
     events: str = ""  # path of a file that gets the event lines
+    flash: machine.Flash | None = None  # boot from this disk, by the board's own chain
+    emulator: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +63,10 @@ def emulator(board: Board) -> None:
 
 def need(boards: Sequence[Board]) -> None:
     """Have on this host all that the boards' images are built with and booted in. Raises Failure: says how to get it."""
-    absent = {board.qemu.emulator for board in boards if not shutil.which(board.qemu.emulator)}
+    absent = {board.qemu.emulator for board in boards if prepare.absent(board)}
     emulators = [name for program in absent for name in machine.packages(program, release())]
-    host.need(sorted({*build.needs(boards), *emulators}))
+    tools = [name for board in boards for name in prepare.packages(board)]
+    host.need(sorted({*build.needs(boards), *emulators, *tools}))
     for program in sorted(absent):
         if not shutil.which(program):
             owner = " ".join(machine.packages(program, release()))
@@ -97,10 +102,18 @@ def headless(request: Request, sink: Callable[[str, bytes], None], live: list[Ma
     with recorder(request.events) as listener, vm(request, listener) as guest:
         live.append(guest)
         try:
-            guest.wait_booted(announcing(files(request.image)), timeout=left())
+            services = announcing(files(request.image))
+            speaker = guest if request.board.ports else Talk(guest)
+            if isinstance(speaker, Talk):
+                speaker.login(left())
+            speaker.wait_booted(services, timeout=left())
             ready = time.monotonic() - began
-            result = guest.run(request.command, timeout=left(), sink=sink)
-            power_off(guest, left())
+            result = speaker.run(request.command, timeout=left(), sink=sink)
+            if isinstance(speaker, Talk):
+                speaker.restart()
+                ended(guest, left())
+            else:
+                power_off(guest, left())
         finally:
             live.remove(guest)
         outcome = Outcome(request.board.name, result.status, times(guest.events))
@@ -124,10 +137,16 @@ def power_off(guest: Machine, limit: float) -> None:
         return
 
 
+def ended(guest: Machine, limit: float) -> None:
+    """Wait for the end of a machine without ports; one that has no switch is ended by us: its part is done."""
+    with contextlib.suppress(VmError):
+        guest.wait_stopped(timeout=min(limit, 60.0))
+
+
 def vm(request: Request, listener: Callable[[Event], None], *, terminal: bool = False) -> Machine:
     return Machine(
         request.board, request.image, memory=request.memory, forward=request.forwards, kernel=request.kernel,
-        terminal=terminal, listener=listener,
+        terminal=terminal, listener=listener, flash=request.flash, emulator=request.emulator,
     )  # fmt: skip
 
 
@@ -160,7 +179,9 @@ def verified(request: Request, seconds: float) -> None:
     """Write down that this image boots, for `inv boards`."""
     kernel = json.loads(request.image.manifest.read_text())["kernel"]["release"]
     date = datetime.now(tz=UTC).isoformat(timespec="seconds")
-    record(request.board.name, Verified(date=date, kernel=kernel, seconds=round(seconds, 1)))
+    record(
+        request.board.name, request.board.chain, Verified(date=date, kernel=kernel, seconds=round(seconds, 1))
+    )
 
 
 def events_file(path: str, board: str, several: bool) -> str:

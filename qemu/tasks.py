@@ -14,13 +14,14 @@ from invoke.collection import Collection
 from invoke.exceptions import Exit
 from invoke.tasks import task
 
-from board import build, model
+from board import model
 from board.host import Failure
 from board.report import Report, mode
 from qemu import boot as booting
 from qemu import fleet
 from qemu.errors import VmError
 from qemu.machine import forward as forward_of
+from qemu.prepare import prepare
 from qemu.times import COLUMNS, table
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ TEMPORARY = 111
     iterable=["forward"],
     help={
         "board": "a name of `inv boards`, or all",
+        "chain": "boot chain of `inv boards`: direct, disk ...; the board's own unless told",
         "run": "command for the guest's shell; its output and its status become ours",
         "memory": "MiB, instead of the board's",
         "forward": "HOST:GUEST, a TCP port of 127.0.0.1 that leads to one of the guest (repeatable)",
@@ -48,6 +50,7 @@ TEMPORARY = 111
 def boot(
     _: Context,
     board: str = model.DEFAULT,
+    chain: str = "",
     run: str = "",
     memory: str = "",
     forward: list[str] | None = None,  # invoke would make a tuple of letters if it were ()
@@ -70,7 +73,7 @@ def boot(
                 else "standard input and output are no terminal"
             )
             raise Failure("boot interactively", why, "--run 'COMMAND' boots without one", usage=True)
-        names = model.names() if board == "all" else [board]
+        names = model.virtual() if board == "all" else [board]
         options = Wanted(
             run,
             number("memory", memory or "0"),
@@ -78,6 +81,7 @@ def boot(
             kernel,
             number("timeout", timeout),
             events,
+            chain,
         )
         status = headless(names, options, as_json=json) if run else interactive(board, options, as_json=json)
     if status:
@@ -95,8 +99,16 @@ class Wanted:
     """The options, checked, and what becomes of them for one board."""
 
     def __init__(
-        self, command: str, memory: int, forward: tuple[str, ...], kernel: str, limit: float, events: str
+        self,
+        command: str,
+        memory: int,
+        forward: tuple[str, ...],
+        kernel: str,
+        limit: float,
+        events: str,
+        chain: str,
     ) -> None:
+        self.chain = chain
         self.command, self.memory, self.kernel, self.limit, self.events = (
             command,
             memory,
@@ -108,6 +120,8 @@ class Wanted:
             self.forwards = tuple(map(forward_of, forward))
         except ValueError as error:
             raise Failure("forward a port", str(error), usage=True) from None
+        if kernel and chain not in {"", "direct"}:
+            raise Failure("boot another kernel", f"the chain {chain} has its own", usage=True)
         if kernel and not os.path.isfile(kernel):
             raise Failure("boot another kernel", f"there is no file {kernel}", usage=True)
         if memory < 0 or limit <= 0:
@@ -115,9 +129,12 @@ class Wanted:
 
     def request(self, board: model.Board, report: Report, *, several: bool = False) -> booting.Request:
         """Have the image; return the request for this board."""
+        prepared = prepare(board, report)
         return booting.Request(
             board=board,
-            image=build.build(board, reporter=report),
+            image=prepared.image,
+            flash=prepared.flash,
+            emulator=prepared.emulator,
             command=self.command,
             memory=self.memory,
             forwards=self.forwards,
@@ -129,7 +146,7 @@ class Wanted:
 
 def headless(names: Sequence[str], options: Wanted, *, as_json: bool) -> int:
     """Boot these boards for one command; show the table of times; return the worst status."""
-    boards = [model.load(name) for name in names]
+    boards = [model.chained(model.load(name), options.chain) for name in names]
     if len(boards) > 1 and any(each.host for each in options.forwards):
         raise Failure("forward a port", "several boards cannot have the same one of the host", usage=True)
     booting.need(boards)
@@ -163,7 +180,7 @@ FIELDS = ("board", "status", "seconds", "error")
 
 def interactive(name: str, options: Wanted, *, as_json: bool) -> int:
     """Boot one board on this terminal."""
-    board = model.load(name)
+    board = model.chained(model.load(name), options.chain)
     booting.need([board])
     with Report(mode(as_json=as_json)) as report:
         request = options.request(board, report)

@@ -36,7 +36,8 @@ def make() -> Path:
     host.need([SIGNIFY])
     with host.failing("make keys"):
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    words = [SIGNIFY, "-G", "-n", "-c", "initfs update", "-p", home / "update.pub", "-s", home / "update.sec"]
+    pair = ["-p", str(home / "update.pub"), "-s", str(home / "update.sec")]
+    words = [SIGNIFY, "-G", "-n", "-c", "initfs update", *pair]
     host.run(words, what="make keys")
     return home
 

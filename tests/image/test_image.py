@@ -255,7 +255,7 @@ def test_a_full_disk_is_an_error_that_leaves_no_image(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", model.names())
+@pytest.mark.parametrize("name", model.virtual())
 def test_every_board_has_an_image(name: str, tmp_path: Path) -> None:
     image = make(tmp_path, model.load(name), sources=Sources())
 

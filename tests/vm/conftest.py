@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 BOOT = 240.0  # seconds; a good case takes ten on a quiet host
 # With `pytest -n 2 --dist loadgroup` all tests of a board are one worker's, so that each board is booted once.
-BOARDS = [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in model.names()]
+BOARDS = [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in model.virtual()]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
