@@ -57,7 +57,6 @@ class Speed:
     logger: str
     rate: float  # MB a second
     cpu: float  # seconds for each GB
-    peak: int  # kB resident
 
 
 def commands(mode: str, directory: Path) -> dict[str, list[str]]:
@@ -105,15 +104,15 @@ def compare(total: int, runs: int, report: Report) -> list[Speed]:
                     for name, line in loggers.items()
                 }
             for name, times in samples.items():
-                wall, cpu, peak = (statistics.median(column) for column in zip(*times, strict=True))
-                found.append(Speed(kind, mode, name, amount / wall / 1e6, cpu * 1e9 / amount, int(peak)))
+                wall, cpu = (statistics.median(column) for column in zip(*times, strict=True))
+                found.append(Speed(kind, mode, name, amount / wall / 1e6, cpu * 1e9 / amount))
     FILE.parent.mkdir(parents=True, exist_ok=True)
     FILE.write_text("".join(json.dumps(asdict(one)) + "\n" for one in found))
     return found
 
 
-def measured(line: list[str], total: int, size: int, directory: Path) -> tuple[float, float, int]:
-    """Return seconds, seconds of CPU, and peak memory of one run."""
+def measured(line: list[str], total: int, size: int, directory: Path) -> tuple[float, float]:
+    """Return seconds, and seconds of CPU of the logger, of one run."""
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir()
     begin = time.monotonic()
@@ -130,13 +129,13 @@ def measured(line: list[str], total: int, size: int, directory: Path) -> tuple[f
     if logger.returncode:
         raise Failure("measure", f"{line[0]} ended with {logger.returncode}")
     assert isinstance(usage, resource.struct_rusage)
-    return wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss
+    return wall, usage.ru_utime + usage.ru_stime
 
 
 def text(found: Sequence[Speed]) -> str:
     """Return the table."""
     table = Table(title="loggers", title_justify="left")
-    for name in ("input", "mode", "logger", "MB/s", "/s6-log", "CPU s/GB", "s6-log/", "peak kB"):
+    for name in ("input", "mode", "logger", "MB/s", "/s6-log", "CPU s/GB", "s6-log/"):
         table.add_column(name, justify="left" if name in ("input", "mode", "logger") else "right")
     peers = {(one.input, one.mode): one for one in found if one.logger == PEER}
     for one in found:
@@ -149,6 +148,5 @@ def text(found: Sequence[Speed]) -> str:
             f"{one.rate / peer.rate:.2f}",
             f"{one.cpu:.2f}",
             f"{peer.cpu / one.cpu:.2f}",
-            str(one.peak),
         )
     return drawn(table)

@@ -129,6 +129,7 @@ PROGRAMS: dict[str, str] = {
     "softlimit": "initfs.chain.softlimit",
     "sudoc": "initfs.local.sudo.sudoc",
     "sudod": "initfs.local.sudo.sudod",
+    "std_service_logger": "initfs.log.std_service_logger",
     "supervise": "initfs.supervise.supervise",
     "sv": "initfs.supervise.runit.sv",
     "svc": "initfs.supervise.svc",
