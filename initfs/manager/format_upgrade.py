@@ -10,8 +10,7 @@ import os
 
 from initfs import files, options, say
 from initfs.manager import database, disk, live, locks
-from initfs.manager.switch import replace, same
-from initfs.supervise import client
+from initfs.manager.switch import refresh
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ def main(argv: list[str]) -> int:
         disk.write(f"{path}/.initfs.new", live.launcher(), 0o755)
         os.rename(f"{path}/.initfs.new", f"{path}/initfs")
         for name in made.names[: made.longruns]:
-            _refresh(f"{compiled}/servicedirs/{name}", f"{path}/servicedirs/{name}")
+            refresh(f"{compiled}/servicedirs/{name}", f"{path}/servicedirs/{name}")
     except OSError as error:
         raise say.unable(f"change {path}", error) from error
     return say.OK
@@ -55,26 +54,3 @@ def _check(path: str, made: Database) -> None:
     there = set(os.listdir(f"{path}/servicedirs"))
     if len(state) != len(made) or there != set(made.names[: made.longruns]):
         raise say.Fatal(database.INVALID, "the new database has other services: rc-update is for that")
-
-
-def _refresh(source: str, target: str) -> None:
-    """New files where they differ; they count at the next start."""
-    if all(
-        same(f"{source}/{name}", f"{target}/{name}") or _equal(f"{source}/{name}", f"{target}/{name}")
-        for name in os.listdir(source)
-    ):
-        return
-    wanted = client.read_status(target).wanted
-    client.send(target, "Q")
-    try:
-        replace(source, target)
-    finally:
-        if wanted:
-            client.send(target, "U")
-
-
-def _equal(one: str, other: str) -> bool:
-    try:
-        return os.path.isfile(one) and disk.content(one) == disk.content(other)
-    except OSError:
-        return False

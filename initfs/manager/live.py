@@ -34,7 +34,6 @@ class Live:
         """LOCK is how the live directory is locked. say.Fatal: 111 busy or not there, 4 its database or state can't be used."""
         self.path = path
         self.compiled = f"{path}/compiled"
-        self.compiled_before = os.path.realpath(self.compiled)
         self.lock = locks.take(path, lock, block=block)
         locks.take(self.compiled, locks.SHARED if lock else locks.NONE, block=block)
         self.index = Index(database.load(self.compiled))

@@ -27,6 +27,7 @@ FILES = (
     *definition.SIGNALS,
     *definition.EMPTY,
 )
+PENDING = "pending"  # the services that an update still has to start, a name a line
 TREES = ("data", "env", "template")
 
 
@@ -62,6 +63,8 @@ class Switch:
         for number, before in self._conversion.kept:
             state[number] = self._old.state[before]
         self.path = live.create(self._old.path, self._compiled, self._scandir, self._prefix, bytes(state))
+        if os.path.exists(f"{self._former}/{PENDING}"):
+            disk.copy(f"{self._former}/{PENDING}", f"{self.path}/{PENDING}")
         kept = dict(self._conversion.kept)
         names = self._new.database.names[: self._new.database.longruns]
         for number, name in enumerate(names):
@@ -73,7 +76,11 @@ class Switch:
                 self._move(self._old.index.database.names[kept[number]], name)
 
     def _move(self, before: str, name: str) -> None:
-        source, target = f"{self._former}/servicedirs/{before}", f"{self.path}/servicedirs/{name}"
+        """Take a service directory along; where an update was killed, the old live directory has but a link to it."""
+        source, target = (
+            os.path.realpath(f"{self._former}/servicedirs/{before}"),
+            f"{self.path}/servicedirs/{name}",
+        )
         os.rename(source, target)
         self._taken.append((source, target))
         os.symlink(target, source)
@@ -101,7 +108,7 @@ class Switch:
 
     def finish(self, until: float = loop.NEVER) -> list[str]:
         """Bring supervisors, scripts and links up to date; returns the services that go on with a changed script. say.Fatal 111."""
-        changed = [name for number, name in self._kept_names() if self._replace(number, name)]
+        changed = [name for name in self._kept_names() if self._replace(name)]
         with Watch() as watch:
             waiters.make_room(2 * len(self._fresh))
             for name in self._fresh:
@@ -110,16 +117,20 @@ class Switch:
             svscanctl.send(self._scandir, "an")
             watch.while_runs(self._scandir)
             watch.wait(until)
-        disk.remove_tree(self._former)
+        self._sweep()
         return changed
 
-    def _kept_names(self) -> list[tuple[int, str]]:
+    def _sweep(self) -> None:
+        """Remove the former live directory, and what updates left that were killed."""
+        parent, name = os.path.split(self._old.path)
+        here = os.path.basename(self.path)
+        for entry in os.listdir(parent or "."):
+            if entry.startswith(f"{name}:") and entry != here:
+                _remove(os.path.join(parent, entry))
+
+    def _kept_names(self) -> list[str]:
         longruns = self._new.database.longruns
-        return [
-            (before, self._new.database.names[number])
-            for number, before in self._conversion.kept
-            if number < longruns
-        ]
+        return [self._new.database.names[number] for number, _ in self._conversion.kept if number < longruns]
 
     def _relink(self) -> None:
         now = set(self._new.database.names[: self._new.database.longruns])
@@ -130,21 +141,48 @@ class Switch:
         for name in self._old.index.database.names[: self._old.index.database.longruns]:
             if name not in now:
                 furnish.unlink(self._scandir, f"{self._prefix}{name}")
+        for entry in os.listdir(self._scandir):  # what an update that was killed did not come to
+            where = _leads_to(f"{self._scandir}/{entry}")
+            if where.startswith(f"{self._old.path}:") and entry.removeprefix(self._prefix) not in now:
+                furnish.unlink(self._scandir, entry)
 
-    def _replace(self, before: int, name: str) -> bool:
+    def _replace(self, name: str) -> bool:
         """Give a service that goes on its new files; whether there were any. While they change, its death would not start it."""
-        source, target = f"{self._compiled}/servicedirs/{name}", f"{self.path}/servicedirs/{name}"
-        former = f"{self._old.compiled_before}/servicedirs/{self._old.index.database.names[before]}"
-        if same(source, former):
-            return False
-        wanted = client.read_status(target).wanted
-        client.send(target, "Q")
-        try:
+        target = f"{self.path}/servicedirs/{name}"
+        # Who was replacing its files before us was killed: it is to be up, but its supervisor was told `Q`.
+        halted = os.path.exists(f"{target}/down") and not client.read_status(target).wanted
+        return refresh(f"{self._compiled}/servicedirs/{name}", target, halted=halted)
+
+
+def _remove(path: str) -> None:
+    files.tried(f"remove {path}", lambda: disk.remove_tree(path))
+
+
+def refresh(source: str, target: str, *, halted: bool = False) -> bool:
+    """Have the live service directory TARGET be as SOURCE in a database; False when it is. OSError, say.Fatal.
+
+    HALTED: its supervisor is to be told that it is wanted, whatever it says now.
+    """
+    alike = all(_alike(f"{source}/{name}", f"{target}/{name}") for name in (*FILES, *TREES))
+    wanted = halted or (not alike and client.read_status(target).wanted)
+    try:
+        if not alike:
+            client.send(target, "Q")
             replace(source, target)
-        finally:
-            if wanted:
-                client.send(target, "U")
-        return True
+    finally:
+        if wanted:
+            client.send(target, "U")
+    return not alike
+
+
+def _alike(one: str, other: str) -> bool:
+    """Whether both are there and the same, or neither is there."""
+    if not os.path.lexists(one) or not os.path.lexists(other):
+        return os.path.lexists(one) == os.path.lexists(other)
+    try:
+        return _same(one, other)
+    except OSError:
+        return False
 
 
 def _leads_to(path: str) -> str:

@@ -9,7 +9,7 @@ from initfs.manager import conversion, database, engine, graph, holding, live, l
 from initfs.manager.db import write
 from initfs.manager.model import FDHOLDER
 from initfs.manager.query import Index
-from initfs.manager.switch import Switch, same
+from initfs.manager.switch import PENDING, Switch, same
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -97,6 +97,13 @@ class Update:
             )
         except conversion.Refused as refused:
             raise say.Fatal(refused.code, str(refused)) from None
+        self._start_numbers = set(self._conversion.start) | self._left()
+
+    def _left(self) -> set[int]:
+        """What an update that was killed has stopped and not started again, as far as it is still there."""
+        content = files.read(f"{self._live.path}/{PENDING}", size=MOST) or b""
+        names = [name for name in os.fsdecode(content).split("\n") if name in self._new.number]
+        return self._new.union(names) - {number for number, _ in self._conversion.kept}
 
     def preview(self, *, as_json: bool) -> int:
         """Print what would stop, why, what goes on and what would start."""
@@ -121,7 +128,9 @@ class Update:
         why = dict(zip(made.stop, made.reasons, strict=True))
         down = plan.rounds(old, [self._down()], self._live.up(), frozenset())
         after = {number for number, _ in made.kept}
-        up = plan.rounds(new, plan.phases(new, set(made.start), down=False, prune=False), after, frozenset())
+        up = plan.rounds(
+            new, plan.phases(new, self._start_numbers, down=False, prune=False), after, frozenset()
+        )
         return {
             "stop": [[old.database.names[one], why[one]] for row in down for _, one in row],
             "start": [new.database.names[one] for row in up for _, one in row],
@@ -149,8 +158,10 @@ class Update:
             )
         for number, why in zip(made.stop, made.reasons, strict=True) if self._verbosity >= 2 else ():
             say.info(f"{self._live.index.database.names[number]}: has to stop: {why}")
+        self._note()
         code = self._stop(made)
         if code:
+            self._forget()
             return code
         switch = Switch(self._live, self._new, self._compiled, made)
         switch.take()
@@ -165,7 +176,18 @@ class Update:
                 raise
             say.fatal(f"{fatal}; the new database is the live one")
             return engine.TIMED_OUT
-        return self._start(made)
+        return self._start()
+
+    def _note(self) -> None:
+        """Write down what is to be started, so that whoever updates after us, if we are killed, knows it. say.Fatal 111."""
+        text = "".join(f"{self._new.database.names[number]}\n" for number in sorted(self._start_numbers))
+        try:
+            files.write(f"{self._live.path}/{PENDING}", os.fsencode(text))
+        except OSError as error:
+            raise say.unable(f"write {self._live.path}/{PENDING}", error) from error
+
+    def _forget(self) -> None:
+        files.tried("forget what is done", lambda: files.remove(f"{self._live.path}/{PENDING}"))
 
     def _down(self) -> plan.Phase:
         """What has to stop; what needs any of that is down, or has to stop as well."""
@@ -199,7 +221,9 @@ class Update:
         except OSError:
             holding.restart(self._live.path, self._deadline)
 
-    def _start(self, made: Conversion) -> int:
+    def _start(self) -> int:
         there = live.Live(self._live.path, lock=locks.EXCLUSIVE)
-        phases = plan.phases(there.index, set(made.start), down=False, prune=False)
-        return engine.change(there, phases, set(), deadline=self._deadline, verbosity=self._verbosity)
+        phases = plan.phases(there.index, self._start_numbers, down=False, prune=False)
+        code = engine.change(there, phases, set(), deadline=self._deadline, verbosity=self._verbosity)
+        self._forget()
+        return code

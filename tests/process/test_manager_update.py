@@ -3,15 +3,16 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.process.manager_world import World
+from tests.process.manager_world import CODE, World
 from tests.process.tree import PATIENCE
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Iterator
     from pathlib import Path
 
@@ -32,7 +33,7 @@ def update(world: World, *options: object, code: int = 0) -> subprocess.Complete
 
 def consistent(world: World) -> None:
     """The live directory is whole: what is up is up for its supervisor too, and the scan directory leads into it."""
-    assert world.rc("diff").stdout == ""
+    assert world.rc("diff", code=None).stdout == ""
     here = os.path.realpath(world.live)
     longruns = set(world.run("rc-db", "-l", world.live, "list", "longruns").stdout.split())
     entries = {path.name: os.readlink(path) for path in world.tree.scandir.iterdir() if path.is_symlink()}
@@ -418,3 +419,60 @@ def test_a_set_is_installed_under_way_and_for_the_next_boot(world: World) -> Non
     world.rc("change", "default")
     assert world.up() == ["other", "web"]
     consistent(world)
+
+
+KILLED = """
+import os, sys
+at = int(os.environ["KILL_AT"])
+def count(call):
+    def counted(*arguments, **named):
+        global at
+        if at == 0:
+            os._exit(9)
+        at -= 1
+        return call(*arguments, **named)
+    return counted
+for name in ("rename", "symlink", "unlink", "mkdir", "write"):
+    setattr(os, name, count(getattr(os, name)))
+"""
+
+
+@pytest.mark.parametrize("round_", range(int(os.environ.get("INITFS_ROUNDS", "1"))))
+def test_an_update_killed_at_any_step_leaves_a_whole_live_directory_that_another_completes(
+    world: World, round_: int
+) -> None:
+    # SM-191 (partly) SM-186 (partly)
+    world.ready("calm")
+    world.ready("gone")
+    world.ready("web", "gone")
+    databases = [world.begin()]
+    world.rc("change", "web", "calm")
+    (world.source / "calm/timeout-kill").write_text("9000\n")
+    shutil.rmtree(world.source / "gone")
+    shutil.rmtree(world.source / "web/dependencies.d")
+    world.ready("fresh")
+    databases.append(world.compile())
+    pid = world.pid("calm")
+    killed = 0
+    for at in range(round_ * 7, 400, 23):
+        target = databases[(killed + 1) % 2]
+        words = ["-IS", "-c", KILLED + CODE, "rc-update", "-v0", "-l", str(world.live), str(target)]
+        environment = {**world.tree.environment, "KILL_AT": str(at)}
+        done = subprocess.run(
+            [sys.executable, *words], env=environment, capture_output=True, check=False, timeout=60
+        )
+        assert done.returncode in (0, 9), done
+        up = set(world.up())
+        assert {"calm"} <= up <= {"calm", "gone", "web", "fresh"}
+        assert world.pid("calm") == pid
+        killed += done.returncode == 9
+        finished = world.run("rc-update", "-l", world.live, "-t", "30000", target)
+        assert finished.returncode == 0, (at, finished.stderr)
+        assert {"calm", "web"} <= set(world.up()), at
+        assert world.pid("calm") == pid
+        knob = world.servicedir("calm") / "timeout-kill"
+        assert knob.exists() == (target == databases[1]), at
+        consistent(world)
+        if done.returncode == 0:
+            break
+    assert killed >= 3
