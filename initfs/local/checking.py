@@ -103,6 +103,8 @@ class Check:
             line = words.lex(rule.exec)
         except words.BadScript as error:
             raise say.Fatal(say.USAGE, f"unable to understand the rule's exec: {error}") from error
+        if not line:
+            raise say.Fatal(say.USAGE, "the rule's exec is empty")
         return substitute.in_words(line, {name: [text] for name, text in environment.items()})
 
     def _tell(self, level: int, text: str) -> None:

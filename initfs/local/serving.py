@@ -67,6 +67,8 @@ class Server:
         connection = sockets.of(fd)
         try:
             self._serve(connection)
+        except Exception as error:  # noqa: BLE001 # one client's trouble is not the others'
+            say.warning(f"bug: {say.describe(error)}; going on")
         finally:
             connection.close()
 

@@ -83,6 +83,8 @@ def test_a_rule_sets_and_removes_variables_and_may_run_something_else(place: Pat
     assert run(line, env=env)[:2] == (0, "a value|gone|here|1000\n")
     (at / "exec").write_text('echo "instead of it" $MARK # a comment\n')
     assert run(line, env=env)[:2] == (0, "instead of it a value\n")
+    (at / "exec").write_text("# nothing\n")
+    assert run(line, env=env)[0] == 100
     (at / "allow").unlink()
     assert run(line, env=env)[:2] == (1, "")  # env and exec without allow
 

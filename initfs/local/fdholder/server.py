@@ -188,6 +188,8 @@ class Server:
                 self._drop(fd)
         except (OSError, Malformed) as error:
             self._drop(fd, say.reason(error) if isinstance(error, OSError) else str(error))
+        except Exception as error:  # noqa: BLE001 # one client's trouble is not the others'
+            self._drop(fd, f"bug: {say.describe(error)}")
 
     def _answer(self, fd: int, client: Client, message: Message) -> None:
         try:
