@@ -99,8 +99,8 @@ def archives(directory: Path) -> list[Path]:
 
 
 def content(directory: Path) -> bytes:
-    """All that is in archives and current; nothing as long as there is no current."""
-    current = directory / "current"
-    if not current.exists():
+    """All that is in archives and current; nothing as long as there is no current, or when a rotation comes between."""
+    try:
+        return b"".join(path.read_bytes() for path in [*archives(directory), directory / "current"])
+    except FileNotFoundError:
         return b""
-    return b"".join(path.read_bytes() for path in [*archives(directory), current])
