@@ -68,6 +68,11 @@ class World:
     def __exit__(self, kind: object, *rest: object) -> None:
         self.tree.__exit__(kind, *rest)
 
+    def stop(self) -> None:
+        """End the tree, if it has not ended."""
+        if self.tree.process is not None and self.tree.process.poll() is None:
+            self.tree.stop()
+
     # Definitions ----------------------------------------------------------------------------------
 
     def oneshot(

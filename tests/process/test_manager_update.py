@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def world(tmp_path: Path) -> Iterator[World]:
     with World(tmp_path) as made:
         yield made
-        made.tree.stop()
+        made.stop()
 
 
 def update(world: World, *options: object, code: int = 0) -> subprocess.CompletedProcess[str]:
@@ -38,7 +38,7 @@ def consistent(world: World) -> None:
     longruns = set(world.run("rc-db", "-l", world.live, "list", "longruns").stdout.split())
     entries = {path.name: os.readlink(path) for path in world.tree.scandir.iterdir() if path.is_symlink()}
     assert entries == {name: f"{here}/servicedirs/{name}" for name in longruns}
-    assert [str(path) for path in world.base.glob("live:*")] == [here], "the old one is gone"
+    assert [str(path) for path in world.live.parent.glob("live:*")] == [here], "the old one is gone"
 
 
 def test_what_did_not_change_goes_on_and_a_new_script_counts_at_the_next_start(world: World) -> None:
@@ -476,3 +476,51 @@ def test_an_update_killed_at_any_step_leaves_a_whole_live_directory_that_another
         if done.returncode == 0:
             break
     assert killed >= 3
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system")
+def test_a_full_file_system_stops_no_change_and_breaks_no_update(world: World) -> None:
+    # SM-186 (partly) SM-191 (partly)
+    full = world.base / "full"
+    full.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(full)], check=True)
+    try:
+        world.live = full / "live"
+        world.ready("web", **{"data/x": "x"})
+        world.oneshot("a")
+        first = world.begin()
+        (world.source / "web/data/x").write_text("y" * 5000)
+        second = world.compile()
+        world.rc(
+            "change", "web", "s6rc-oneshot-runner"
+        )  # a supervisor tells news only once they are in its files
+        fill(full)
+        world.rc("change", "a")
+        assert set(world.up()) == {"a", "web"}
+        done = world.run("rc-update", "-l", world.live, "-t", "30000", second)
+        assert done.returncode == 111, done.stderr
+        assert os.readlink(world.live / "compiled") == str(first)
+        consistent(world)
+        another = world.run(
+            "rc-init", "-c", second, "-l", full / "other", "-p", "other-", "-t", "5000", world.tree.scandir
+        )
+        assert another.returncode == 111
+        assert sorted(path.name for path in full.iterdir() if path.name.startswith("other")) == []
+        world.rc("-d", "change", "a")
+        assert world.up() == ["web"]
+        (full / "filler").unlink()
+        assert world.run("rc-update", "-l", world.live, "-t", "30000", second).returncode == 0
+    finally:
+        world.stop()
+        subprocess.run(["umount", "-l", str(full)], check=True)
+
+
+def fill(directory: Path) -> None:
+    """Leave no room in the file system."""
+    with (directory / "filler").open("wb", buffering=0) as file:
+        for size in (1 << 16, 4096, 1):
+            try:
+                while True:
+                    file.write(b"x" * size)
+            except OSError:
+                continue
