@@ -11,6 +11,7 @@ from invoke.tasks import task
 
 from bench.tasks import bench
 from board import tasks as board
+from board.disk import tasks as disk
 from qemu import tasks as qemu
 
 # The programs of other suites that the tests run beside ours, and what the image builder needs.
@@ -75,5 +76,6 @@ def table(context: Context) -> None:
 
 
 namespace = Collection(test, fresh, lint, bench, table)
-for verb in (*Collection.from_module(board).tasks.values(), *qemu.collection.tasks.values()):
+verbs = (Collection.from_module(board), Collection.from_module(disk), qemu.collection)
+for verb in (each for collection in verbs for each in collection.tasks.values()):
     namespace.add_task(verb)

@@ -5,40 +5,19 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
-import sys
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from invoke.tasks import task
 
 from board import host, model, size, verified
 from board.build import Image, build, needs
+from board.disk import build as disks
+from board.disk import history, layout
 from board.report import Report, mode
+from board.telling import telling
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from invoke.context import Context
-
-USAGE, TEMPORARY = 100, 111  # as the programs on the target
-INTERRUPTED = 130  # as a shell says of what ctrl-c ended
-
-
-@contextmanager
-def telling() -> Iterator[None]:
-    """Show a Failure as people read it, and end: 100 if the request was wrong, 111 if the work failed, 130 for ctrl-c."""
-    try:
-        yield
-    except host.Failure as failure:
-        print(failure, file=sys.stderr)
-        sys.exit(USAGE if failure.usage else TEMPORARY)
-    except OSError as problem:
-        where = f": {problem.filename}" if problem.filename else ""
-        print(f"inv: fatal: unable to go on: {problem.strerror or problem}{where}", file=sys.stderr)
-        sys.exit(TEMPORARY)
-    except KeyboardInterrupt:
-        print("inv: fatal: unable to go on: interrupted", file=sys.stderr)
-        sys.exit(INTERRUPTED)
 
 
 @task(
@@ -47,23 +26,66 @@ def telling() -> Iterator[None]:
         "profile": "other services than the board's own",
         "json": "lines of JSON",
         "refresh": "look for newer packages",
+        "chain": "only this boot chain: direct, disk ...; else all that the board has",
+        "diff": "two kept disk images, OLD,NEW: what changed; an id, or 0 for the newest, 1 for the one before",
     }
 )
 def image(
-    _: Context, board: str = model.DEFAULT, profile: str = "", json: bool = False, refresh: bool = False
-) -> None:
-    """Build a board's image into build/BOARD: vmlinuz, initramfs.cpio.zst, manifest.json, sbom.cdx.json."""
+    _: Context, board: str = model.DEFAULT, profile: str = "", json: bool = False, refresh: bool = False,
+    chain: str = "", diff: str = "",
+) -> None:  # fmt: skip
+    """Build a board's images into build/BOARD: vmlinuz, initramfs.cpio.zst, manifest.json, sbom.cdx.json, disk.img."""
     with telling():
-        boards = [model.load(name) for name in (model.names() if board == "all" else [board])]
-        host.need(needs(boards))
+        if diff:
+            show_difference(board, diff)
+            return
+        wanted = [
+            each for name in (model.names() if board == "all" else [board]) for each in chains(name, chain)
+        ]
+        host.need(sorted({*needs(wanted), *layout.packages([each.disk for each in wanted if each.disk])}))
         with Report(mode(as_json=json)) as report:
-            made = [build(one, profile=profile or None, reporter=report, refresh=refresh) for one in boards]
+            made = [make(each, profile, report, refresh=refresh) for each in wanted]
         for one in made:
             say_made(one, as_json=json)
 
 
-def say_made(made: Image, *, as_json: bool) -> None:
+def chains(name: str, chain: str) -> list[model.Board]:
+    """Return the board once for each boot chain that is asked for; `direct` is left out of those that no emulator has."""
+    board = model.load(name)
+    if chain:
+        return [model.chained(board, chain)]
+    return [model.chained(board, each) for each in board.chains if possible(board, each)]
+
+
+def make(board: model.Board, profile: str, report: Report, *, refresh: bool) -> Image | disks.Made:
+    """Build one of them."""
+    if board.disk is None:
+        return build(board, profile=profile or None, reporter=report, refresh=refresh)
+    return disks.build(board, profile=profile or None, reporter=report, refresh=refresh)
+
+
+def show_difference(board: str, names: str) -> None:
+    """Show what changed between two kept disk images."""
+    old, comma, new = names.partition(",")
+    if not comma:
+        raise host.Failure(f"compare {names!r}", "it is not OLD,NEW", usage=True)
+    before, after = (history.content(history.find(board, name)) for name in (old, new))
+    for line in history.difference(before, after):
+        print(line)
+
+
+def say_made(made: Image | disks.Made, *, as_json: bool) -> None:
     """Tell where an image is, or that there was nothing to do."""
+    if isinstance(made, disks.Made):
+        fields = {
+            "event": "disk",
+            "path": str(made.path),
+            "built": made.fresh,
+            "bytes": made.path.stat().st_size,
+        }
+        state = f"{made.path.stat().st_blocks * 512 / 1e6:.0f} MB to write" if made.fresh else "up to date"
+        print(dumps_line(fields) if as_json else f"{made.path.relative_to(host.ROOT)}: {state}")
+        return
     bytes_ = made.initramfs.stat().st_size
     if as_json:
         print(
@@ -90,21 +112,35 @@ def show_size(_: Context, board: str = model.DEFAULT, profile: str = "", json: b
 def show_boards(_: Context, json: bool = False) -> None:
     """List the boards: architecture, boot chain, and when each was last booted by a test."""
     with telling():
-        rows = [(model.load(name), verified.last(name)) for name in model.names()]
+        rows = [
+            (board, chain)
+            for board in map(model.load, model.names())
+            for chain in board.chains
+            if possible(board, chain)
+        ]
+    last = {(board.name, chain): verified.last(board.name, chain) for board, chain in rows}
     if json:
-        print(
-            dumps(
-                [
-                    {**dataclasses.asdict(one), "verified": dataclasses.asdict(last) if last else None}
-                    for one, last in rows
-                ]
-            )
-        )
+        boards = {board.name: board for board, _ in rows}.values()
+        told = [{**dataclasses.asdict(one), "verified": {chain: found and dataclasses.asdict(found)
+                 for (name, chain), found in last.items() if name == one.name}} for one in boards]  # fmt: skip
+        print(dumps(told))
         return
     print(f"{'board':14} {'architecture':12} {'chain':8} {'last verified':34} description")
-    for one, last in rows:
-        when = f"{last.date[:16]} {last.kernel}" if last else "-"
-        print(f"{one.name:14} {one.architecture:12} {one.chain:8} {when:34} {one.description}")
+    for board, chain in rows:
+        found = last[board.name, chain]
+        when = (
+            f"{found.date[:16]} {found.kernel}"
+            if found
+            else "-"
+            if board.qemu.emulator
+            else "built, not booted: no emulator"
+        )
+        print(f"{board.name:14} {board.architecture:12} {chain:8} {when:34} {board.description}")
+
+
+def possible(board: model.Board, chain: str) -> bool:
+    """Say whether a chain can be used: a kernel is handed over by an emulator only."""
+    return chain != "direct" or bool(board.qemu.emulator)
 
 
 @task(help={"cache": "also the cache: everything is downloaded and compiled anew then"})
@@ -114,6 +150,11 @@ def clean(_: Context, cache: bool = False) -> None:
         for path in (host.ROOT / "build", *([host.cache()] if cache else [])):
             if path.exists():
                 shutil.rmtree(path)
+
+
+def dumps_line(value: object) -> str:
+    """Return JSON on one line."""
+    return json.dumps(value)
 
 
 def dumps(value: object) -> str:
