@@ -43,6 +43,15 @@ def write(path: str, content: bytes, *, at: int | None = None, mode: int = 0o644
     os.rename(new, path, src_dir_fd=at, dst_dir_fd=at)
 
 
+def put(path: str, content: bytes) -> None:
+    """Write to a file that is there, in one piece: a knob of the kernel's."""
+    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(fd, content)
+    finally:
+        os.close(fd)
+
+
 def create(path: str, content: bytes = b"", *, at: int | None = None) -> None:
     """Have a file, whatever is there already: O_EXCL opens nothing that exists, be it a FIFO or a link."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 PIDFD_GETFD = 438  # the same number on every architecture but alpha
 CLONE_NEWPID = 0x20000000  # linux/sched.h
 MS_RDONLY, MS_REMOUNT = 1, 32
+MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT = 1, 2, 4  # asm-generic/mman.h; the same on all of our architectures
 # linux/reboot.h
 REBOOT = {"reboot": 0x01234567, "halt": 0xCDEF0123, "poweroff": 0x4321FEDC}
 
@@ -43,6 +44,11 @@ def unmount(path: str) -> None:
 def remount_read_only(path: str) -> None:
     """Make the mount at PATH read-only, mount(2) with MS_REMOUNT."""
     _call("mount", None, os.fsencode(path), None, MS_REMOUNT | MS_RDONLY, None)
+
+
+def lock_memory() -> None:
+    """mlockall(2): what is in memory of ours, now or later, stays there; what was never touched takes none."""
+    _call("mlockall", MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT)
 
 
 def descriptor_of(pidfd: int, fd: int) -> int:

@@ -79,6 +79,9 @@ PURE = (
     "initfs/pid1/parameters.py",
     "initfs/pid1/logins.py",
     "initfs/pid1/skeleton.py",
+    "initfs/pid1/watchdog.py",
+    "initfs/pid1/failures.py",
+    "initfs/pid1/boots.py",
     "initfs/pid1/stages/plan.py",
     "initfs/supervise/scripts.py",
     "initfs/devices/rules.py",
@@ -111,7 +114,7 @@ FORBIDDEN = {
 }  # fmt: skip
 MODULE_LINES, FUNCTION_LINES = 330, 45
 # Modules of process 1 with those it imports; a new import is a decision, not an accident.
-PROCESS1_MODULES = 88
+PROCESS1_MODULES = 96
 
 
 def name_of(path: Path) -> str:

@@ -30,7 +30,7 @@ class Ending:
         """The scripts of the end are in DIRECTORY; GRACE is what an order gets that names none."""
         self.shutdown = Shutdown()
         self.on_failsafe: Callable[[str], None] = lambda _why: None
-        self.on_leave: Callable[[str], None] = lambda mode: leaving.leave(mode, f"{directory}/{FINAL}")
+        self.on_leave: Callable[[str], None] = leaving.leave
         self._svscan = svscan
         self._scripts = scripts
         self._directory = directory

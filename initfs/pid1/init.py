@@ -12,8 +12,11 @@ import time
 
 from initfs import files, say, signals
 from initfs.loop import NEVER
-from initfs.pid1 import beginning, leaving, parameters, renewal, surroundings
-from initfs.pid1.ending import Ending
+from initfs.pid1 import beginning, failsafe, leaving, memory, parameters, previous, renewal, surroundings
+from initfs.pid1.ending import FINAL, Ending
+from initfs.pid1.failsafe import Failsafe
+from initfs.pid1.guard import Guard
+from initfs.pid1.hardware import Hardware
 from initfs.pid1.scripts import Scripts
 from initfs.supervise import moving
 from initfs.supervise.scanner import CATCH_ALL, TRAPPED, Options, OutOfOrder, Svscan, keep_turning
@@ -43,16 +46,29 @@ class Init:
     def __init__(self, console: int, started: float, given: Settings, luggage: dict[str, Any] | None) -> None:
         """CONSOLE is a descriptor of the console, STARTED when Python began, monotonic; LUGGAGE is from our former execution."""
         self.settings = given
+        self.hardware = Hardware(given.watchdog, moving.take(luggage["watchdog"]) if luggage else -1)
+        self.hardware.open()  # from the first second
         options = Options(beginning.SCANDIR, console_fd=console, services_max=SERVICES_MAX, watch=True)
         self.svscan = Svscan(options, events=EVENTS, luggage=luggage and luggage["svscan"])
         self.svscan.commands = COMMANDS
         self.svscan.on_end = self._asked
         self.tree = self.svscan.tree
         self.tree.environment = surroundings.for_all(os.environ, given.base)
-        self.scripts = Scripts(self.tree, {"stage2": self._booted, "shutdown": self._shutdown_ended})
+        ended = {
+            "stage2": self._booted,
+            "shutdown": self._shutdown_ended,
+            "failsafe": self._booted,
+            "healthy": _nothing,
+        }
+        self.scripts = Scripts(self.tree, ended)
         self.ending = Ending(self.svscan, self.scripts, given.scripts, given.grace)
+        self.guard = Guard(self.svscan, self.hardware, self._failing, self._healthy)
+        self.failsafe = Failsafe(self.scripts, self.tree.journal, console, given.scripts)
+        self.ending.on_failsafe = self.failsafe.enter
+        self.ending.on_leave = self._leave
         if given.container:
             self.ending.on_leave = lambda mode: leaving.leave_container(mode, sync=given.sync)
+        self._told = False
         self.failures = renewal.read(os.environ)
         self.booting = bool(luggage or self.failures.count)  # stage 2 has been run
         self._boot_by = self.tree.now + LOGGER_LIMIT
@@ -71,12 +87,26 @@ class Init:
                 files.tried(
                     "keep the kernel's variables", lambda: surroundings.keep(self.settings.store, variables)
                 )
+            self._tell_previous(previous.why(previous.read(), watchdog=self.hardware.reset))
+            memory.be_fair()
         self.svscan.begin()
+
+    def _tell_previous(self, why: str) -> None:
+        """Say why the previous boot ended, if that is known; at the latest rc.init's record of boots knows."""
+        if why:
+            say.info(f"previous boot ended because: {why}")
+            files.tried("note why", lambda: files.write(previous.FILE, f"{why}\n".encode()))
+        else:
+            why = surroundings.knob(previous.FILE)
+        if why and not self._told:
+            self._told = True
+            self.tree.journal.publish("", "previous", 0, why)
 
     @property
     def due(self) -> float:
         """When to look again without a reason: at the scan directory, for the logger, at the end's next deadline."""
-        return min(self.svscan.due, self.ending.due, NEVER if self.booting else self._boot_by)
+        boot = NEVER if self.booting else self._boot_by
+        return min(self.svscan.due, self.ending.due, self.guard.due, boot)
 
     def turn(self) -> bool:
         """One turn; False when there is to be another execution."""
@@ -84,6 +114,9 @@ class Init:
         if not self.booting and not self.ending.under_way and self._may_boot():
             self._boot()
         self.ending.turn()
+        if self.ending.under_way:
+            self.guard.ending()
+        self.guard.turn()
         return not self.svscan.renewing
 
     def _asked(self, *, kill_loggers: bool = False) -> None:
@@ -102,6 +135,10 @@ class Init:
 
     def _boot(self) -> None:
         self.booting = True
+        why = failsafe.asked(self.settings)
+        if why:
+            self.failsafe.enter(why)
+            return
         level = self.settings.parameters.level or parameters.level(sys.argv[1:]) or self.settings.level
         told = sys.argv[1:] if self.settings.container else parameters.plain(sys.argv[1:])
         pid = self.scripts.run("stage2", f"{self.settings.scripts}/rc.init", level, *told)
@@ -113,6 +150,29 @@ class Init:
         if failed:
             say.warning(f"{failed}; the early services stay")
         self.tree.journal.publish("", "booted", 0, failed)
+        self._tell_previous("")
+        self.guard.booted()
+        if not self.settings.container:
+            memory.lock()
+
+    def _failing(self, policy: str, why: str) -> None:
+        """A service fails, and says what is to be done about it."""
+        self.tree.journal.publish("", "failing", 0, f"{why}: {policy}")
+        say.warning(f"{why}: {policy}")
+        if policy == "failsafe":
+            self.failsafe.enter(why)
+        else:
+            self.ending.ask("reboot")
+
+    def _healthy(self) -> None:
+        self.tree.journal.publish("", "healthy", 1)
+        script = f"{self.settings.scripts}/rc.healthy"
+        if not self.failsafe.on and os.access(script, os.X_OK):
+            self.scripts.run("healthy", script)
+
+    def _leave(self, mode: str) -> None:
+        previous.leave_word(mode)
+        leaving.leave(mode, f"{self.settings.scripts}/{FINAL}")
 
     def _shutdown_ended(self, status: int) -> None:
         self.ending.script_ended(status)
@@ -139,23 +199,34 @@ class Init:
             "svscan": self.svscan.carry(carrier),
             "scripts": self.scripts.running,
             "ending": self.ending.carry(),
+            "guard": self.guard.carry(),
+            "failsafe": self.failsafe.on,
+            "watchdog": carrier.keep(self.hardware.fd),
         }
 
     def _resume(self, luggage: dict[str, Any]) -> None:
         for name, pid in luggage["scripts"].items():
             self.scripts.follow(name, pid)
         self.ending.resume(luggage["ending"])
+        self.guard.resume(luggage["guard"])
+        self.failsafe.on, self._told = luggage["failsafe"], True
 
     def fail(self) -> None:
         """Out of order: another execution may do better. OutOfOrder when enough were tried."""
         self.failures = renewal.failed(self.failures, self.tree.now)
         if self.failures.hopeless:
+            if self.settings.emergency == "shell":
+                self.hardware.stop()
             self.svscan.become("crash")
             raise OutOfOrder(f"{self.failures.count} times within {renewal.SOON:g} seconds")
         if not self.failures.suspicious:
             self.renew()
         say.warning("beginning anew, with nothing")
         renewal.go(self.settings.init, self.failures, {**os.environ, moving.VARIABLE: moving.LOST})
+
+
+def _nothing(_status: int) -> None:
+    """The end of a script that nobody waits for."""
 
 
 MODES = ("halt", "poweroff", "reboot")

@@ -33,6 +33,8 @@ class Settings:
     container: bool
     sync: bool  # write out at a container's end
     catch_all: bool  # there is one
+    watchdog: int  # seconds; 0: not used
+    emergency: str  # `reset` or `shell`: what becomes of a machine whose process 1 can't go on
     parameters: Parameters
 
 
@@ -40,6 +42,7 @@ def settings(environment: Mapping[str, str]) -> Settings:
     """The Settings of this boot."""
     base = environment.get("INITFS_BASE", BASE)
     grace = environment.get("INITFS_GRACE", "")
+    asked = parameters.parse(_cmdline())
     return Settings(
         base,
         environment.get("INITFS_SCRIPTS", base),
@@ -50,8 +53,25 @@ def settings(environment: Mapping[str, str]) -> Settings:
         "INITFS_CONTAINER" in environment,
         bool(environment.get("INITFS_SYNC")),
         "INITFS_NO_CATCH_ALL" not in environment,
-        parameters.parse(_cmdline()),
+        _watchdog(base) if asked.watchdog < 0 else asked.watchdog,
+        asked.emergency or knob(f"{base}/emergency") or "reset",
+        asked,
     )
+
+
+def _watchdog(base: str) -> int:
+    text = knob(f"{base}/watchdog")
+    return min(int(text), parameters.SECONDS_MAX) if text.isascii() and text.isdigit() else 0
+
+
+def knob(path: str) -> str:
+    """The first line of a file, "" when there is none."""
+    try:
+        content = files.read(path) or b""
+    except OSError as error:
+        say.warning(f"unable to read {path}: {say.reason(error)}")
+        return ""
+    return content.partition(b"\n")[0].decode(errors="replace").strip()
 
 
 def _cmdline() -> str:

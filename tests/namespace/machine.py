@@ -32,6 +32,7 @@ mount -t tmpfs run run
 mount --rbind /dev dev
 mkdir -p run/initfs run/service run/uncaught-logs
 mount --bind "$4" host
+[ ! -f host/cmdline ] || mount --bind host/cmdline proc/cmdline
 cp -a etc/initfs/early/. run/service/
 mkfifo -m 600 run/service/svscan-log/fifo
 export PYTHONPATH="$3" PYTHONDONTWRITEBYTECODE=1 PATH=/usr/bin:/bin
@@ -225,7 +226,9 @@ class Machine:
             self._socket.close()
             self.events, self._partial = [], b""
             self._connect()
-            if self.next(20.0) is not None:  # else we reached the socket of an execution that was about to end
+            if (
+                self.next(20.0) is not None
+            ):  # else we reached the socket of an execution that was about to end
                 return
         raise AssertionError(f"no new events; console: {self.console}")
 
