@@ -68,7 +68,7 @@ def serve(far: Machine) -> None:
         far,
         "rm -f /run/service/fw/conf/*.fwconf; printf 'interface eth0\\naddress 10.7.0.1/24\\n' >/run/initfs/fw/s.ipconf",
     )
-    done(far, "svc -wD -u -T 60000 fw; wait-for -t 60000 address eth0")
+    done(far, "svc -u fw; wait-for -t 60000 address eth0")
     conf = "interface eth0\\nstart 10.7.0.2\\nend 10.7.0.2\\nmax_leases 1\\noption subnet 255.255.255.0\\noption router 10.7.0.1\\n"
     done(
         far,
@@ -134,7 +134,7 @@ def examples(vm: Machine, far: Machine, runs: int) -> dict[str, float]:
     """With a tree of busybox's runsvdir beside ours, whose network services are down and whose firewall is gone."""
     done(
         vm,
-        "svc -wD -d ifplugd_eth0 dhcp_eth0; rm -f /run/service/fw/conf/*.fwconf; svc -wD -u -T 60000 fw; true",
+        "svc -wD -d ifplugd_eth0 dhcp_eth0; rm -f /run/service/fw/conf/*.fwconf; svc -u fw; true",
     )
     script = (HERE / "var_service.sh").read_text()
     done(vm, f"cat >/run/bb.sh <<'END'\n{script}\nEND\nsh /run/bb.sh; wait-for -t 60000 address eth0")
