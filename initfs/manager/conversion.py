@@ -195,7 +195,7 @@ class _Converting:
             if number not in kept or kept[number] in spared:
                 continue
             for other in self.new.database.depends[number]:
-                if other not in kept or origin[other] in found:
+                if other not in kept:
                     name = self.new.database.names[other]
                     found[origin[number]] = (
                         f"it needs {name} now, which {'stops' if other in origin else 'is new'}"

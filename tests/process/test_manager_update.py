@@ -419,6 +419,22 @@ def test_a_set_is_installed_under_way_and_for_the_next_boot(world: World) -> Non
     world.rc("change", "default")
     assert world.up() == ["other", "web"]
     consistent(world)
+    again_after_a_boot(world, boot)
+    assert world.up() == ["other", "web"]
+
+
+def again_after_a_boot(world: World, boot: Path) -> None:
+    """What was in memory is gone, and stage 2 runs again."""
+    world.stop()
+    for path in (*world.live.parent.glob("live*"), *world.tree.scandir.iterdir()):
+        if path.is_symlink():
+            path.unlink()
+    for path in world.live.parent.glob("live:*"):
+        shutil.rmtree(path)
+    world.tree.start()
+    done = world.run("rc-init", "-c", boot, "-l", world.live, "-t", "20000", world.tree.scandir)
+    assert done.returncode == 0, done.stderr
+    world.rc("change", "default")
 
 
 KILLED = """
@@ -511,8 +527,10 @@ def test_a_full_file_system_stops_no_change_and_breaks_no_update(world: World) -
         (full / "filler").unlink()
         assert world.run("rc-update", "-l", world.live, "-t", "30000", second).returncode == 0
     finally:
-        world.stop()
-        subprocess.run(["umount", "-l", str(full)], check=True)
+        try:
+            world.stop()
+        finally:
+            subprocess.run(["umount", "-l", str(full)], check=True)
 
 
 def fill(directory: Path) -> None:

@@ -201,6 +201,17 @@ def test_an_essential_service_and_what_it_needs_stay_up_and_that_is_no_failure()
     assert not change.missing()
 
 
+def test_a_change_that_prunes_goes_down_first() -> None:
+    # SM-178 (partly)
+    index = made({"a": "", "b": "a", "c": ""})
+    names = [[(phase.up, sorted(index.database.names[number] for number in phase.services)) for phase in order]
+             for order in (phases(index, {index.number["a"]}, down=down, prune=True) for down in (False, True))]  # fmt: skip
+    assert names == [
+        [(False, ["b", "c", "s6rc-fdholder"]), (True, ["a", "s6rc-oneshot-runner"])],
+        [(False, ["a", "b"]), (True, ["c", "s6rc-fdholder", "s6rc-oneshot-runner"])],
+    ]
+
+
 def test_after_a_stop_nothing_more_is_handed_out() -> None:
     index = made({"a": "", "b": "a"})
     (phase,) = phases(index, {3}, down=False, prune=False)
