@@ -201,3 +201,37 @@ def test_a_machine_that_stays_well_is_healthy_and_its_record_says_so(tmp_path: P
     )
     assert end.returncode == 0
     assert boot(6, healthy=False)[0] == "an update"
+
+
+def test_a_light_follows_the_machine(tmp_path: Path) -> None:
+    light = tmp_path / "leds/board:green:status"
+    light.mkdir(parents=True)
+    for name in ("trigger", "delay_on", "delay_off"):
+        (light / name).touch()
+    (tmp_path / "leds/mmc0").mkdir()
+    machine = Machine(tmp_path / "machine", rc_init="read -r go </host/go")
+    machine.script("rc.failsafe", "exit 0")
+    os.mkfifo(machine.host / "go")
+
+    def shows(trigger: str, on: str = "") -> None:
+        def right() -> bool:
+            return (light / "trigger").read_text() == trigger and (
+                not on or (light / "delay_on").read_text() == on
+            )
+
+        wait_until(right, f"{trigger} {on}")
+
+    with machine:
+        machine.wait_for("stage2")
+        socket = f"/proc/{machine.pid}/root/run/initfs/events"
+        led = [sys.executable, "-m", "initfs.main", "led", "-d", tmp_path / "leds", "-s", socket]
+        with subprocess.Popen(led, cwd=ROOT, stderr=subprocess.DEVNULL) as program:
+            shows("timer", "100")
+            (machine.host / "go").write_text("go\n")
+            shows("heartbeat")
+            machine.run("failsafe")
+            shows("timer", "50")
+            machine.run("poweroff", "-f")
+            machine.wait_end()
+            assert program.wait(20) == 111
+            shows("timer", "500")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def test_a_pulled_cable_takes_the_lease_along_and_one_put_back_brings_it(
     watcher: str, tmp_path: Path
 ) -> None:
-    # VAR-228 VAR-236 (partly) VAR-238 (partly)
+    # VAR-228 VAR-236 VAR-238 (partly)
     name = "ifplugd_all" if "all" in watcher else "ifplugd_eth0"
     files = {f"{name}/down-delay": "1000\n", f"{name}/up-delay": "0\n"}
     if watcher == "busybox's":

@@ -34,7 +34,7 @@ def router(path: Path) -> Host:
 def test_a_machine_in_the_lan_gets_its_lease_from_the_router_and_a_page_from_upstream_through_it(
     tmp_path: Path,
 ) -> None:
-    # VAR-234 (partly) VAR-225 (partly)
+    # VAR-234 VAR-225 (partly)
     with (
         server(tmp_path / "u", services=("httpd",)) as upstream,
         router(tmp_path / "r") as middle,

@@ -79,7 +79,7 @@ def test_a_daemon_is_run_in_the_foreground_with_its_name_s_parameter_and_an_empt
 
 
 def test_httpd_serves_pages_as_nobody_and_refuses_a_sixth_connection_of_one_address(host: Host) -> None:
-    # VAR-224 (partly)
+    # VAR-224
     assert "html" in wait_until(
         lambda: host.inside("wget", "-q", "-O", "-", "http://127.0.0.1:88/").stdout, "a page"
     )
@@ -222,7 +222,7 @@ def test_dnsmasq_answers_from_the_servers_that_fw_writes_and_reads_them_again_wh
 
 
 def test_copies_and_links_on_the_device_are_there_again_after_a_boot(tmp_path: Path) -> None:
-    # VAR-238 (partly)
+    # VAR-238 (partly) VAR-239
     with Host(
         tmp_path, "fw", "user-services", templates=("dhcp_if",), files={"fw/conf/machine.fwconf": OPEN}
     ) as host:
@@ -230,10 +230,15 @@ def test_copies_and_links_on_the_device_are_there_again_after_a_boot(tmp_path: P
             "mkdir -p /data/service && cd /data/service && cp -r /etc/initfs/template/dhcp_if dhcp_eth1 && ln -s dhcp_eth1 dhcp_eth2"
         )
         host.sh("cp -r /etc/initfs/template/dhcp_if /data/service/fw")
+        plain = "mkdir plain quiet && printf '#!/bin/sh\\necho said; exec sleep 999\\n' | tee plain/run >quiet/run"
+        host.sh(f"cd /data/service && {plain} && chmod +x plain/run quiet/run && : >quiet/log")
         host.go()
 
-        for name in ("dhcp_eth1", "dhcp_eth2"):
+        for name in ("dhcp_eth1", "dhcp_eth2", "plain", "quiet", "plain/log"):
             host.wait_for("up", name)
+        assert host.sh("grep -v '^#!' /run/service/plain/log/run") == "exec std_service_logger\n"
+        wait_until(lambda: "said" in host.sh("cat /var/log/service/plain/current 2>/dev/null; true"), "the line in the log")
+        assert "log" not in host.sh("ls /run/service/quiet").split()
         wait_until(lambda: "fw: the image has one of that name" in host.log(), "the refusal")
         host.sh("cp -r /etc/initfs/template/dhcp_if /data/service/dhcp_eth3; svc -u user-services")
         host.wait_for("up", "dhcp_eth3")
@@ -241,7 +246,7 @@ def test_copies_and_links_on_the_device_are_there_again_after_a_boot(tmp_path: P
 
 
 def test_every_service_of_the_repository_says_what_it_is_and_runs_with_next_to_no_environment() -> None:
-    # VAR-238 (partly) VAR-239 (partly)
+    # VAR-238 (partly)
     found = [path for path in sorted(Path(SERVICES).iterdir()) if path.is_dir()]
     assert len(found) >= 24
     for service in found:
