@@ -63,7 +63,7 @@ def measure(runs: int, report: Report) -> dict[str, dict[str, float]]:
 def serve(far: Machine) -> None:
     """Have the far guest give the lease 10.7.0.2, always."""
     far.wait_booted(["agent"], timeout=LIMIT)
-    done(far, "svc -wD -d ifplugd_eth0 dhcp_eth0 httpd; nohup true")
+    done(far, "svc -wD -d ifplugd_eth0 dhcp_eth0 httpd; true")
     done(
         far,
         "rm -f /run/service/fw/conf/*.fwconf; printf 'interface eth0\\naddress 10.7.0.1/24\\n' >/run/initfs/fw/s.ipconf",

@@ -237,7 +237,10 @@ def test_copies_and_links_on_the_device_are_there_again_after_a_boot(tmp_path: P
         for name in ("dhcp_eth1", "dhcp_eth2", "plain", "quiet", "plain/log"):
             host.wait_for("up", name)
         assert host.sh("grep -v '^#!' /run/service/plain/log/run") == "exec std_service_logger\n"
-        wait_until(lambda: "said" in host.sh("cat /var/log/service/plain/current 2>/dev/null; true"), "the line in the log")
+        wait_until(
+            lambda: "said" in host.sh("cat /var/log/service/plain/current 2>/dev/null; true"),
+            "the line in the log",
+        )
         assert "log" not in host.sh("ls /run/service/quiet").split()
         wait_until(lambda: "fw: the image has one of that name" in host.log(), "the refusal")
         host.sh("cp -r /etc/initfs/template/dhcp_if /data/service/dhcp_eth3; svc -u user-services")
@@ -256,3 +259,50 @@ def test_every_service_of_the_repository_says_what_it_is_and_runs_with_next_to_n
         assert len(run.splitlines()) < 40, service.name
         assert re.search("env -i|emptyenv|initfs ", run) or service.name in KEPT, service.name
         assert os.access(service / "run", os.X_OK), service.name
+
+
+GETTY = 'echo "$*" >/host/getty; env >>/host/getty; tty >>/host/getty; exec busybox sleep 9999'
+
+
+def test_a_getty_gives_its_terminal_back_to_root_and_hands_login_its_script(tmp_path: Path) -> None:
+    # VAR-221 VAR-238 (partly)
+    far, near = os.openpty()
+    name = os.ttyname(near).removeprefix("/dev/").replace("/", "!")
+    cfg = "#!/bin/sh\necho configured >/host/cfg\n"
+    try:
+        with Host(
+            tmp_path, f"getty_{name}", files={f"getty_{name}/cfg": cfg}, stubs={"getty": GETTY}
+        ) as host:
+            os.fchown(near, 65534, 65534)
+            # The name of a pseudo terminal has a slash, which a service's cannot have.
+            host.sh(f"ln -sf /dev/pts/{name.rpartition('!')[2]} '/dev/{name}'")
+            host.go()
+            host.wait_for("ready", f"getty_{name}")
+            told = host.host / "getty"
+            wait_until(told.exists, "the getty")
+            wait_until(lambda: "tty" in told.read_text() or "not a" in told.read_text(), "all of it")
+
+            words = told.read_text()
+            assert words.startswith(f"-L 115200 {name} vt100\n")
+            assert f"LOGIN_PRE_SUID_SCRIPT=/run/service/getty_{name}/login.sh\n" in words
+            assert os.fstat(near).st_uid == 0, "the last login's terminal is nobody's any more"
+            assert not (host.host / "cfg").exists(), "fonts are for screens"
+
+            before = host.count("ready", f"getty_{name}")
+            host.sh(f"svc -k 'getty_{name}'")
+            host.anew("ready", f"getty_{name}", before)
+            assert (
+                host.inside(
+                    "env",
+                    "LOGIN_TTY=/dev/tty1",
+                    "LOGIN_UID=0",
+                    "LOGIN_GID=0",
+                    f"/run/service/getty_{name}/login.sh",
+                ).returncode
+                == 0
+            )
+            assert host.log() == ""
+    finally:
+        Path(f"/dev/{name}").unlink(missing_ok=True)  # a machine's /dev is this one's
+        os.close(far)
+        os.close(near)
