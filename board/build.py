@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from board import busybox, bytecode, host, kernel, model, pieces, pypi, root, store
+from board import busybox, bytecode, host, kernel, model, pieces, pypi, requirements, root, store
 from board import manifest as papers
 from board.apt import Root
 from board.architecture import architecture, suite
@@ -78,13 +78,17 @@ class Plan:
     files: tuple[File, ...]  # Debian packages
     busybox: Busybox
     python: bytecode.Python
+    others: dict[
+        str, pypi.Distribution
+    ]  # Python packages that are not Debian's, by the names that are imported
+    required: tuple[str, ...] = ()  # names of their modules that are packed in any case
 
     def key(self) -> str:
         """Return a name for the inputs: another one whenever any byte of the image could differ."""
         parts = [repr((asdict(self.board), asdict(self.profile), os.environ.get("SOURCE_DATE_EPOCH")))]
         parts += [file.sha256 for file in self.files]
         parts += [str(self.busybox.program.parent.name), self.python.key, version()]
-        parts += pypi.key(pypi.distributions().values())
+        parts += pypi.key(self.others.values())
         parts.append((keys.public() if self.board.disk else b"").decode())
         here = Path(__file__).resolve().parent
         code = sorted(path for path in here.rglob("*") if path.suffix == ".py" or "skeleton" in path.parts)
@@ -139,7 +143,12 @@ def prepare(board: Board, profile: Profile, sources: Sources, report: Report, *,
         files = store.resolve(target, names(board, profile), refresh=refresh)
         python = bytecode.python(board.suite, refresh=refresh)
     box = busybox.build(architecture(board.architecture), report, refresh=refresh)
-    return Plan(board=board, profile=profile, sources=sources, files=tuple(files), busybox=box, python=python)
+    with report.step(f"Python packages for {board.name}"):
+        added = requirements.distributions(board, requirements.wanted(board, profile, sources))
+    return Plan(
+        board=board, profile=profile, sources=sources, files=tuple(files), busybox=box, python=python,
+        others={**pypi.distributions(), **added}, required=tuple(requirements.modules(added)),
+    )  # fmt: skip
 
 
 def needs(boards: Sequence[Board]) -> list[str]:
@@ -185,7 +194,7 @@ def write(plan: Plan, trees: Sequence[tuple[File, Path]], folder: Path, report: 
     with report.step("assemble the root file system"):
         tree = root.assemble(
             plan.board, plan.profile, plan.sources, packages, python=plan.python, busybox=plan.busybox,
-            kernel_tree=kernel_tree, kernel_package=kernel_file.package, time=time, others=pypi.distributions(),
+            kernel_tree=kernel_tree, kernel_package=kernel_file.package, time=time, others=plan.others, required=plan.required,
         )  # fmt: skip
     with report.step("compress"):
         packed = pieces.pack(tree.records(), time)
@@ -232,8 +241,8 @@ def used(plan: Plan, packages: Packages, tree: Tree, kernel_package: str) -> dic
             found[name] = papers.Package(
                 name=name, version=plan.busybox.version, architecture="source", licence=licence(name, text)
             )
-        elif name in pypi.NAMES:
-            found[name] = papers.other(pypi.distribution(name))
+        elif name in plan.others:
+            found[name] = papers.other(plan.others[name])
         else:
             file = packages.files[name]
             terms = licence(name, packages.copyright(name))

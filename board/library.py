@@ -89,10 +89,11 @@ def stdlib(
     """Return the library: bytecode for the Python modules, extension modules as they are."""
     home = f"/usr/lib/python{python.version}"
     origin = {entry.path: entry.package for entry in packages.entries.values()}
-    plain = [module for module in modules if not module.extension]
+    every = list(modules)
+    plain = [module for module in every if not module.extension]
     origin |= {
         module.path: module.name.partition(".")[0]
-        for module in plain
+        for module in every
         if module.name.partition(".")[0] in others
     }
     targets = [
@@ -104,9 +105,11 @@ def stdlib(
     )
     for module, target, data in zip(plain, targets, code, strict=True):
         yield File(path=f"{target}.pyc", data=data, package=origin[module.path], group="stdlib")
-    for module in modules:
+    for module in every:
         if module.extension:
-            path = f"{home}/lib-dynload/{module.path.name}"
+            debian = module.name.partition(".")[0] not in others
+            folder = "/lib-dynload" if debian else f"/{module.name.replace('.', '/')}".rpartition("/")[0]
+            path = f"{home}{folder}/{module.path.name}"
             yield File(path=path, data=module.path.read_bytes(), package=origin[module.path], group="stdlib")
 
 

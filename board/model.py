@@ -88,6 +88,7 @@ class Board:
     profile: str  # the services it runs unless told otherwise
     packages: tuple[str, ...] = ()  # Debian packages beside those every image has
     python: tuple[str, ...] = ()  # modules of the standard library beside those our code imports
+    requirements: tuple[str, ...] = ()  # Python packages, as for pip, built by the board's cross environment
     ports: bool = False  # has the virtio ports of docs/image.md, and so the services agent and events-port
     chain: str = "direct"  # boot chain; direct: kernel and initramfs are handed over by the emulator, else one of disks
     device_tree: str = (

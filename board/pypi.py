@@ -78,7 +78,10 @@ def find(name: str, found: Mapping[str, Distribution]) -> Module | None:
     if (path / "__init__.py").is_file():
         return Module(name, path / "__init__.py", package=True)
     source = path.with_name(f"{path.name}.py")
-    return Module(name, source, package=False) if source.is_file() else None
+    if source.is_file():
+        return Module(name, source, package=False)
+    compiled = next(iter(sorted(path.parent.glob(f"{path.name}.*.so"))), None)
+    return Module(name, compiled, package=False) if compiled else None
 
 
 def plugins(found: Mapping[str, Distribution]) -> Iterator[str]:
@@ -93,7 +96,13 @@ def plugins(found: Mapping[str, Distribution]) -> Iterator[str]:
 def key(found: Iterable[Distribution]) -> list[str]:
     """Return what changes whenever a byte of the packages does."""
     return [
-        f"{each.name} {path.relative_to(each.root)} {hashlib.sha256(path.read_bytes()).hexdigest()}"
+        f"{each.name} {path.relative_to(each.root.parent)} {hashlib.sha256(path.read_bytes()).hexdigest()}"
         for each in found
-        for path in sorted(each.root.rglob("*.py"))
+        for path in files(each)
     ]
+
+
+def files(about: Distribution) -> list[Path]:
+    """Return a package's modules, which may be a single one beside where its folder would be."""
+    found = about.root.rglob("*") if about.root.is_dir() else about.root.parent.glob(f"{about.root.name}.*")
+    return sorted(path for path in found if path.suffix in {".py", ".so"} and path.is_file())

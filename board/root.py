@@ -88,7 +88,7 @@ def supervised(board: Board, profile: Profile, sources: Sources) -> Iterator[Rec
             yield from services.records(f"/etc/initfs/{where}/{name}", services.locate(name, folders))
     for name in profile.templates:
         yield from services.records(f"/etc/initfs/template/{name}", services.locate(name, folders))
-    for name in ("rc.init", "rc.shutdown"):
+    for name in ("rc.init", "rc.shutdown", "rc.failsafe", "rc.healthy"):
         path = sources.services / name
         if not path.is_file():
             raise Failure(f"pack {name}", f"services/{name} does not exist")
@@ -141,7 +141,7 @@ def link(path: str, entry: Entry) -> Link:
 def assemble(
     board: Board, profile: Profile, sources: Sources, packages: Packages,
     *, python: Python, busybox: Busybox, kernel_tree: Path, kernel_package: str, time: int,
-    others: Mapping[str, Distribution],
+    others: Mapping[str, Distribution], required: Iterable[str] = (),
 ) -> Tree:  # fmt: skip
     """Return the whole tree of an image. Raises Failure as its parts do, and for a Python source in it."""
     tree = Tree(system(board, time))
@@ -153,7 +153,7 @@ def assemble(
     own = overlay(profile.files)
     tree.update(record for record in supervised(board, profile, sources) if record.path not in own)
     tree.update(own.values())
-    extra = (*profile.python, *board.python)
+    extra = (*profile.python, *board.python, *required)
     modules = wanted(sources, scripts(tree.by_path.values()), extra, packages, python, others)
     tree.update(stdlib(modules.values(), packages, python, others))
     tree.update(drivers(board, profile, kernel_tree, kernel_package))

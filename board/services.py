@@ -75,10 +75,14 @@ def check(path: Path) -> None:
 
 
 def records(target: str, path: Path) -> Iterator[Record]:
-    """Return a service directory's records below `target`, without its README and tests."""
+    """Return a service directory's records below `target`, without its README, tests and requirements."""
     yield Directory(path=target, group="services")
     for child in sorted(path.iterdir()):
-        if child.name == "README.md" or child.name.startswith("test") or child.name == "__pycache__":
+        if (
+            child.name in {"README.md", "requirements.txt"}
+            or child.name.startswith("test")
+            or child.name == "__pycache__"
+        ):
             continue
         where = f"{target}/{child.name}"
         if child.is_symlink():

@@ -43,9 +43,7 @@ class Machine:
         image: Image,
         *,
         memory: int = 0,  # MiB; 0: as the board says
-        forward: Sequence[
-            int | machine.Forward
-        ] = (),  # a number: that port of the guest on a free one of the host
+        forward: Sequence[int | machine.Forward] = (),  # a number: that port of the guest on a free one here
         wires: Sequence[machine.Wire] = (),  # cables to other machines instead of QEMU's own network
         kernel: str = "",  # path of another one
         append: str = "",  # more kernel arguments
@@ -57,17 +55,14 @@ class Machine:
         emulator: Sequence[str] = (),  # how to start QEMU, where not by the board's name for it
     ) -> None:
         self.board = model.load(board) if isinstance(board, str) else board
-        self.folder = os.path.join(
-            tempfile.gettempdir(), f"initfs-{secrets.token_hex(4)}"
-        )  # a socket's path ends at 108 bytes
+        # a socket's path ends at 108 bytes
+        self.folder = os.path.join(tempfile.gettempdir(), f"initfs-{secrets.token_hex(4)}")
         self.options = machine.Options(
             kernel=kernel or os.fspath(image.kernel),
             initramfs=os.fspath(image.initramfs),
             run=self.folder,
             memory=memory,
-            forwards=tuple(
-                machine.Forward(host=0, guest=each) if isinstance(each, int) else each for each in forward
-            ),
+            forwards=tuple(map(forwarded, forward)),
             wires=tuple(wires),
             append=append,
             disks=tuple(disks),
@@ -249,6 +244,11 @@ class Machine:
 
 
 GRACE = 15.0  # seconds in which the agent ends a command itself whose time is over, and says so
+
+
+def forwarded(each: int | machine.Forward) -> machine.Forward:
+    """Return a forward; a bare number is a port of the guest on a free one of the host."""
+    return machine.Forward(host=0, guest=each) if isinstance(each, int) else each
 
 
 def has_kvm() -> bool:
