@@ -26,7 +26,9 @@ SECTION = {"rc.init": "# The service manager", "rc.shutdown": "# The service man
 def section(name: str) -> str:
     """What stage 2, or 3, of an image does with the service manager; the rest of these scripts needs a board."""
     text = (ROOT / "services" / name).read_text()
-    return f"PATH=/host/bin:$PATH\n{text[text.index(SECTION[name]) :]}"
+    begin = text.index(SECTION[name])
+    end = text.index("\nfi\n", begin)
+    return f"PATH=/host/bin:$PATH\n{text[begin:end]}\nfi\n"
 
 
 def definitions_in(source: Path) -> None:
