@@ -36,6 +36,7 @@ OPTIONAL = frozenset(
         "_sqlite3",
         "_testcapi",
         "_asyncio",
+        "_pydatetime",  # datetime is C, and built in
     }
 )
 # Needed by the interpreter itself: the text encodings of start and of open(), and `os`, which is built in

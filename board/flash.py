@@ -89,7 +89,7 @@ def sparse(found: Target, size: int) -> None:
 def clear(device: str, disk: Disk) -> None:
     """Let the data partition begin with zeros: the machine takes it for a new one."""
     with host.failing(f"write to {device}"), open(device, "r+b") as file:
-        file.seek((layout.START + disk.boot) * layout.MIB)
+        file.seek((disk.start + disk.boot) * layout.MIB)
         file.write(bytes(PIECE))
         file.flush()
         os.fsync(file.fileno())

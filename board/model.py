@@ -58,6 +58,7 @@ class Disk:
     table: str  # of partitions: gpt or mbr
     size: int  # MiB, of the whole image; for an SD card in QEMU a power of two
     boot: int  # MiB, of the boot partition; what is left is the data partition
+    start: int = 1  # MiB before the boot partition: the table, and what is in `raw`
     packages: tuple[
         str, ...
     ] = ()  # Debian packages with firmware and boot loaders, for the board's architecture

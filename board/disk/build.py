@@ -203,13 +203,13 @@ def compose(
     made = outputs / "disk.img"
     os.truncate(made, disk.size * layout.MIB)
     if disk.loader == "syslinux":
-        install_syslinux(made)
+        install_syslinux(made, disk.start)
     return made
 
 
-def install_syslinux(image: Path) -> None:
+def install_syslinux(image: Path, start: int) -> None:
     """Put syslinux into the FAT and its code into the table's sector: it works on files, without loop devices."""
-    host.run(["syslinux", "-t", str(layout.START * layout.MIB), "-i", image], what="install syslinux")
+    host.run(["syslinux", "-t", str(start * layout.MIB), "-i", image], what="install syslinux")
     code = Path("/usr/lib/syslinux/mbr/mbr.bin").read_bytes()[:440]
     with image.open("r+b") as file:
         file.write(code)

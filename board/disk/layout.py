@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from board.model import Board, Disk
 
 MIB = 1 << 20
-START = 1  # MiB before the first partition: the table, and SPLs of 8 KiB and later
+
 END = 1  # MiB behind the last one: GPT's second table
 TYPES = {"gpt": ('partition-type-uuid = "U"', 'partition-type-uuid = "L"'),
          "mbr": ("partition-type = 0xC", "partition-type = 0x83")}  # fmt: skip
@@ -59,7 +59,7 @@ def check(board: Board, disk: Disk) -> None:
 
 def data_size(disk: Disk) -> int:
     """Return the data partition's size, in MiB: what the others leave."""
-    return disk.size - START - disk.boot - END
+    return disk.size - disk.start - disk.boot - END
 
 
 def fits(board: Board, disk: Disk, files: Mapping[str, bytes], slots: int) -> None:
@@ -101,7 +101,7 @@ image {image} {{
   }}
 {"".join(raw_partition(raw) for raw in raws(disk))}  partition boot {{
     image = "boot.vfat"
-    offset = {START}M
+    offset = {disk.start}M
     bootable = {"false" if gpt else "true"}
     {boot_type}
     {f'partition-uuid = "{boot}"' if gpt else ""}

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from invoke.tasks import task
 
+from board import crossenv as cross
 from board import flash as writing
 from board import host, model
 from board.disk import build, history, keys, updates
@@ -14,8 +16,6 @@ from board.report import Report, mode
 from board.telling import telling
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from invoke.context import Context
 
     from board.model import Board
@@ -88,6 +88,32 @@ def update(_: Context, board: str = model.DEFAULT, chain: str = "") -> None:
         with Report(mode()) as report:
             path = updates.make(wanted, build.build(wanted, reporter=report))
         print(f"{path.relative_to(host.ROOT)}: {path.stat().st_size} bytes", file=sys.stdout)
+
+
+@task(
+    iterable=["install"],
+    help={
+        "board": "name",
+        "buildroot": "a Buildroot output directory, instead of Debian's packages",
+        "install": "a requirement, as for pip; repeatable",
+        "into": "the folder to install into",
+    },
+)
+def crossenv(
+    _: Context,
+    board: str = model.DEFAULT,
+    buildroot: str = "",
+    install: list[str] | None = None,
+    into: str = "",
+) -> None:
+    """Make a cross environment for a board's Python, and with --install and --into a folder of packages for the board."""
+    with telling():
+        if bool(install) != bool(into):
+            raise host.Failure("install packages", "--install and --into go together", usage=True)
+        env = cross.crossenv(model.load(board), Path(buildroot) if buildroot else None)
+        print(f". {env.path}/bin/activate    # then: cross-pip install ...")
+        for path in cross.install(env, install or [], Path(into)) if install else []:
+            print(path)
 
 
 def slotted(name: str) -> str:

@@ -8,6 +8,7 @@ import pytest
 from board import model
 from qemu import machine
 
+MODELLED = [name for name in model.names() if model.load(name).qemu.emulator]
 OPTIONS = machine.Options(kernel="/b/vmlinuz", initramfs="/b/initramfs", run="/r")
 
 
@@ -16,7 +17,7 @@ def after(words: list[str], option: str) -> list[str]:
     return [value for word, value in itertools.pairwise(words) if word == option]
 
 
-@pytest.mark.parametrize("name", model.names())
+@pytest.mark.parametrize("name", MODELLED)
 def test_every_board_starts_its_own_emulator_and_machine_with_the_image(name: str) -> None:
     board = model.load(name)
 
@@ -30,7 +31,7 @@ def test_every_board_starts_its_own_emulator_and_machine_with_the_image(name: st
     assert all(word for word in words), "an empty word would be an empty option"
 
 
-@pytest.mark.parametrize("name", model.names())
+@pytest.mark.parametrize("name", MODELLED)
 def test_every_board_knows_the_packages_of_its_emulator(name: str) -> None:
     assert model.load(name).qemu.emulator in machine.PACKAGES
 
