@@ -74,6 +74,7 @@ PROGRAMS: dict[str, str] = {
     "ipcserver-access": "initfs.local.ipcserver_access",
     "ipcserver-socketbinder": "initfs.local.ipcserver_socketbinder",
     "ipcserverd": "initfs.local.ipcserverd",
+    "led": "initfs.pid1.led",
     "linkwatch": "initfs.network.linkwatch",
     "listen-fds": "initfs.local.listen_fds",
     "logouthookd": "initfs.pid1.logouthookd",

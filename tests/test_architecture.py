@@ -79,6 +79,7 @@ PURE = (
     "initfs/pid1/parameters.py",
     "initfs/pid1/logins.py",
     "initfs/pid1/skeleton.py",
+    "initfs/pid1/lights.py",
     "initfs/pid1/watchdog.py",
     "initfs/pid1/failures.py",
     "initfs/pid1/boots.py",

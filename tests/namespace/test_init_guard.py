@@ -224,7 +224,7 @@ def test_a_light_follows_the_machine(tmp_path: Path) -> None:
     with machine:
         machine.wait_for("stage2")
         socket = f"/proc/{machine.pid}/root/run/initfs/events"
-        led = [sys.executable, "-m", "initfs.main", "led", "-d", tmp_path / "leds", "-s", socket]
+        led = [sys.executable, "-m", "initfs.main", "led", "-d", str(tmp_path / "leds"), "-s", socket]
         with subprocess.Popen(led, cwd=ROOT, stderr=subprocess.DEVNULL) as program:
             shows("timer", "100")
             (machine.host / "go").write_text("go\n")
