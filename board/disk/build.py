@@ -15,7 +15,7 @@ import os
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from board import build as initramfs
 from board import host, store
@@ -30,6 +30,15 @@ if TYPE_CHECKING:
     from board.disk.firmware import Firmware
     from board.model import Board, Disk
     from board.ours import Sources
+
+
+class System(Protocol):
+    """A kernel and its initramfs."""
+
+    @property
+    def kernel(self) -> Path: ...
+    @property
+    def initramfs(self) -> Path: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +170,7 @@ def boot_files(board: Board, disk: Disk, image: Image, parts: Firmware, work: Pa
     return files
 
 
-def fit(image: Image, work: Path) -> bytes:
+def fit(image: System, work: Path) -> bytes:
     """Return kernel and initramfs as one FIT image."""
     kernel = host.cache() / "gzip" / f"{store.digest(image.kernel)}.gz"
     if not kernel.exists():

@@ -30,16 +30,16 @@ def make(board: Board, made: Made, output: Path | None = None) -> Path:
             usage=True,
         )
     path = output or made.path.with_suffix(".update")
-    host.replace(path, packed(board, parts(disk.loader, made)))
+    host.replace(path, packed(board, parts(disk.loader, made.image)))
     return path
 
 
-def parts(loader: str, made: Made) -> Mapping[str, bytes]:
+def parts(loader: str, system: build.System) -> Mapping[str, bytes]:
     """Return the files of a slot, by the names that the target knows."""
     if loader == "fit":
         with tempfile.TemporaryDirectory() as work:
-            return {"slot.itb": build.fit(made.image, Path(work))}
-    return {"linux": made.image.kernel.read_bytes(), "initrd.zst": made.image.initramfs.read_bytes()}
+            return {"slot.itb": build.fit(system, Path(work))}
+    return {"linux": system.kernel.read_bytes(), "initrd.zst": system.initramfs.read_bytes()}
 
 
 def header(board: Board, files: Mapping[str, bytes]) -> bytes:
