@@ -45,7 +45,7 @@ def write(path: str, content: bytes, *, at: int | None = None, mode: int = 0o644
 
 def put(path: str, content: bytes) -> None:
     """Write to a file that is there, in one piece: a knob of the kernel's."""
-    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    fd = os.open(path, os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC)
     try:
         os.write(fd, content)
     finally:

@@ -225,7 +225,8 @@ def test_a_light_follows_the_machine(tmp_path: Path) -> None:
         machine.wait_for("stage2")
         socket = f"/proc/{machine.pid}/root/run/initfs/events"
         led = [sys.executable, "-m", "initfs.main", "led", "-d", str(tmp_path / "leds"), "-s", socket]
-        with subprocess.Popen(led, cwd=ROOT, stderr=subprocess.DEVNULL) as program:
+        program = subprocess.Popen(led, cwd=ROOT, stderr=subprocess.DEVNULL)
+        try:
             shows("timer", "100")
             (machine.host / "go").write_text("go\n")
             shows("heartbeat")
@@ -235,3 +236,6 @@ def test_a_light_follows_the_machine(tmp_path: Path) -> None:
             machine.wait_end()
             assert program.wait(20) == 111
             shows("timer", "500")
+        finally:
+            program.kill()
+            program.wait()
