@@ -18,9 +18,12 @@ LIBRARY = "libudev.so.1"
 
 def load() -> Any:
     """The module pyudev. say.Fatal 100 when it, or libudev, is not there."""
-    import ctypes.util
+    import sys
+    from types import ModuleType
 
-    ctypes.util.find_library = lambda name: LIBRARY if name == "udev" else None
+    told = ModuleType("ctypes.util")
+    told.__dict__["find_library"] = lambda name: LIBRARY if name == "udev" else None
+    sys.modules["ctypes.util"] = told
     try:
         import pyudev  # type: ignore[import-untyped]
 

@@ -30,6 +30,7 @@ REPLACED: dict[str, tuple[str, ...]] = {
     "_py_abc": (),
     "asyncio.windows_events": (),
     "ctypes._aix": (),
+    "ctypes.util": ("find_library",),
     "importlib._bootstrap": (),
     "importlib._bootstrap_external": (),
     "multiprocessing": ("Process", "Pipe", "Queue"),
@@ -39,6 +40,17 @@ REPLACED: dict[str, tuple[str, ...]] = {
     "pyroute2.iproute.darwin": (),
     "pyroute2.iproute.ipmock": ("IPEngine",),
     "pyroute2.iproute.windows": (),
+    "pyroute2.netlink.rt_files": (
+        "GroupFile",
+        "NlProtosFile",
+        "RtAddrProtosFile",
+        "RtDsfieldFile",
+        "RtProtosFile",
+        "RtRealmsFile",
+        "RtScopesFile",
+        "RtTablesFile",
+        "TcClsFile",
+    ),
     "pyroute2.netlink.rtnl.probe_msg": ("probe_msg", "proxy_newprobe"),
     "pyroute2.netlink.rtnl.tcmsg": ("plugins", "tcmsg"),
     "ssl": (),
@@ -46,7 +58,14 @@ REPLACED: dict[str, tuple[str, ...]] = {
     "unittest.mock": ("Mock",),
 }
 # Those of them that somebody imports on this system.
-IMPORTED = ("multiprocessing", "pyroute2.iproute.ipmock", "pyroute2.netlink.rtnl.", "ssl", "unittest")
+IMPORTED = (
+    "ctypes.util",
+    "multiprocessing",
+    "pyroute2.iproute.ipmock",
+    "pyroute2.netlink.rt",
+    "ssl",
+    "unittest",
+)
 FAMILIES = (2, 10)  # AF_INET, AF_INET6
 IFF_UP = 1
 SCOPE_LINK = 253
