@@ -10,6 +10,7 @@ from initfs.log import sinks, stamp
 from initfs.log.logdir import Logdir
 from initfs.log.route import Route
 from initfs.log.script import ALERT, DIRECTORY, OUT, STATUS, STDERR, UDP, BadScript
+from initfs.loop import NEVER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class Outputs:
     @property
     def due(self) -> float:
         """When something is to be tried again, or rotated (monotonic seconds)."""
-        return min([min(sink.again, sink.rotate_at) for sink in self._sinks])
+        return min([min(sink.again, sink.rotate_at) for sink in self._sinks], default=NEVER)
 
     def tick(self, now: float) -> None:
         """Do what is due."""
