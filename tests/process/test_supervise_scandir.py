@@ -531,4 +531,4 @@ def test_a_loop_of_links_does_not_keep_others_from_starting(tree: Tree) -> None:
     tree.add("a")
     tree.control("a")
     tree.wait_said("trying again")
-    tree.wait_for("up", "a", patience=1.0)
+    tree.wait_for("up", "a", patience=3.0)
