@@ -136,8 +136,8 @@ def examples(vm: Machine, far: Machine, runs: int) -> dict[str, float]:
         vm,
         "svc -wD -d ifplugd_eth0 dhcp_eth0; rm -f /run/service/fw/conf/*.fwconf; svc -u fw; true",
     )
-    script = (HERE / "var_service.sh").read_text()
-    done(vm, f"cat >/run/bb.sh <<'END'\n{script}\nEND\nsh /run/bb.sh; wait-for -t 60000 address eth0")
+    vm.run("cat >/run/bb.sh", timeout=LIMIT, stdin=(HERE / "var_service.sh").read_bytes())
+    done(vm, "sh /run/bb.sh; wait-for -t 60000 address eth0")
     run = "sh /run/bb/fw/configure >/dev/null 2>&1"
     found = {ROWS[0]: cabled(vm, runs), ROWS[1]: seconds(vm, run, runs)}
     return {**found, ROWS[2]: lost(vm, far, run)}

@@ -50,11 +50,11 @@ def main(argv: list[str]) -> int:
             return say.TEMPORARY  # no interface comes up without the firewall that it is to have
         failed, waiting = _bring_about(read, kernel)
     _write_files(read, found.get("e", "/etc"), found.get("s", ""))
-    _record(read, applied, failed | waiting)
+    _record(read, applied, failed, waiting)
     if failed:
         return say.TEMPORARY
     files.write(f"{applied}/up", b"")
-    return say.USAGE if read.refused else say.OK
+    return say.OK if read.good else say.USAGE
 
 
 def _show(read: Sources, kernel: Kernel, applied: str) -> int:
@@ -67,7 +67,7 @@ def _show(read: Sources, kernel: Kernel, applied: str) -> int:
         print("ip", operation)
     for name in planning.absent(wanted, actual):
         print("# waits for", name)
-    return say.USAGE if read.refused else say.OK
+    return say.OK if read.good else say.USAGE
 
 
 def _firewall(read: Sources, applied: str) -> bool:
@@ -153,15 +153,17 @@ def _replace(path: str, content: str) -> bool:
     return files.tried(f"write {real}", lambda: files.write(real, content.encode()))
 
 
-def _record(read: Sources, applied: str, failed: set[str]) -> None:
-    """Keep the text of each file that was brought about wholly: who waits for a lease compares. None of the others."""
-    done = {
-        name: text
-        for name, text in read.texts.items()
-        if not failed & {block.interface for block in read.blocks[name]}
-    }
-    for name, text in done.items():
+def _record(read: Sources, applied: str, failed: set[str], waiting: set[str]) -> None:
+    """Keep the text of each file that was brought about wholly: who waits for a lease compares. Of one that was refused, or where
+    something failed, an empty file says that this run has come to its end without it; of one that waits there is none.
+    """
+    told = dict.fromkeys(read.refused, "")
+    for name, text in read.texts.items():
+        interfaces = {block.interface for block in read.blocks[name]}
+        if not interfaces & waiting:
+            told[name] = "" if interfaces & failed else text
+    for name, text in told.items():
         _replace(f"{applied}/{name}", text)
     for name in os.listdir(applied):
-        if name.endswith(sources.NETWORK) and name not in done:
+        if name.endswith(sources.NETWORK) and name not in told:
             files.remove(f"{applied}/{name}")

@@ -24,13 +24,18 @@ NETWORK, FIREWALL = ".ipconf", ".fwconf"
 
 @value
 class Sources:
-    """The good files by name: their text and what it means; and how many were refused."""
+    """The good files by name: their text and what it means; and those that were refused."""
 
     texts: dict[str, str]
     blocks: dict[str, tuple[Block, ...]]
     firewall: Firewall | None  # None: no file speaks of one
-    refused: int = 0
+    refused: tuple[str, ...] = ()
     firewall_refused: bool = False
+
+    @property
+    def good(self) -> bool:
+        """Whether nothing was refused."""
+        return not self.refused and not self.firewall_refused
 
     @property
     def all_blocks(self) -> list[Block]:
@@ -41,24 +46,25 @@ def read(directories: Sequence[str]) -> Sources:
     """What the files of all these directories want, sorted by name; of two of one name the last counts."""
     paths = {name: f"{directory}/{name}" for directory in directories for name in _names(directory)}
     texts, blocks, parts = {}, {}, []
-    refused = firewall_refused = 0
+    refused: list[str] = []
+    firewall_refused = False
     for name in sorted(paths):
         text = _text(paths[name])
         if name.endswith(NETWORK):
             found = _parsed(paths[name], text, wanted.parse)
             if found is None or text is None:
-                refused += 1
+                refused.append(name)
             else:
                 texts[name], blocks[name] = text, found
         else:
             part = _parsed(paths[name], text, zones.parse)
             if part is None:
-                firewall_refused += 1
+                firewall_refused = True
             else:
                 parts.append(part)
     firewall = _parsed("the firewall", "", lambda _: zones.together(parts)) if parts else None
-    firewall_refused += bool(parts) and firewall is None
-    return Sources(texts, blocks, firewall, refused + firewall_refused, bool(firewall_refused))
+    firewall_refused = firewall_refused or (bool(parts) and firewall is None)
+    return Sources(texts, blocks, firewall, tuple(refused), firewall_refused)
 
 
 def _names(directory: str) -> list[str]:

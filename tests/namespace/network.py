@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from board.services import template
 from initfs.programs import PROGRAMS
 from tests.namespace.machine import BECOME, ROOT, Machine, wait_until
 
@@ -84,8 +85,6 @@ class Host(Machine):
             (self.root / "links" / name).unlink(missing_ok=True)
             (self.root / "links" / name).write_text(f"#!/bin/sh\n{script}\n")
             (self.root / "links" / name).chmod(0o755)
-        from board.services import template
-
         known = [each.name for each in SERVICES.iterdir() if each.is_dir()]
         for name in services:
             target = self.root / "etc/initfs/service" / name
@@ -223,3 +222,25 @@ def dangling(one: Host, name: str) -> None:
         check=True,
     )  # fmt: skip
     one.sh(f"ip link set {name}-far up")
+
+
+def recorded(service: str) -> dict[str, str]:
+    """Files that have a service's handler tell its arguments and environment before it does its work."""
+    handler = (
+        SERVICES / template(service, [path.name for path in SERVICES.iterdir()]) / "handler"
+    ).read_text()
+    record = '{ echo "event $*"; env; echo end; } >>/host/calls\n'
+    return {f"{service}/handler": handler.replace("#!/bin/sh\n", f"#!/bin/sh\n{record}", 1)}
+
+
+def told(host: Host) -> list[tuple[str, dict[str, str]]]:
+    """(arguments, environment) of each call of a recorded handler so far."""
+    found: list[tuple[str, dict[str, str]]] = []
+    path = host.host / "calls"
+    for line in path.read_text().splitlines() if path.exists() else ():
+        if line.startswith("event "):
+            found.append((line.removeprefix("event "), {}))
+        elif "=" in line and found:
+            name, _, value = line.partition("=")
+            found[-1][1][name] = value
+    return found

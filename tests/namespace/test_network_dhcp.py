@@ -5,10 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-import pytest
-
 from tests.namespace.machine import wait_until
-from tests.namespace.network import Host, cable, server
+from tests.namespace.network import Host, cable, recorded, server, told
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,8 +17,11 @@ WANTED = "/run/initfs/fw/dhcp_eth0.ipconf"
 def test_a_lease_is_brought_about_within_5_seconds_and_all_of_it_goes_with_the_service(
     tmp_path: Path,
 ) -> None:
-    # VAR-225 VAR-238 (partly) VAR-231 (partly)
-    with server(tmp_path / "s") as giver, Host(tmp_path / "c", "fw", "dhcp_eth0") as client:
+    # VAR-225 VAR-235 (partly) VAR-238 (partly) VAR-231 (partly)
+    with (
+        server(tmp_path / "s") as giver,
+        Host(tmp_path / "c", "fw", "dhcp_eth0", files=recorded("dhcp_eth0")) as client,
+    ):
         cable(giver, "eth0", client, "eth0")
         giver.go()
         began = time.monotonic()
@@ -42,6 +43,15 @@ def test_a_lease_is_brought_about_within_5_seconds_and_all_of_it_goes_with_the_s
         assert client.sh(f"ls {left} 2>/dev/null; true") == ""
         wait_until(lambda: client.sh("cat /etc/resolv.conf") == "", "an empty resolv.conf")
         wait_until(lambda: "10.7.0.10" not in leases(giver), "the lease given back")
+
+        calls = told(client)
+        assert [event for event, _ in calls][:2] == ["deconfig", "bound"]
+        assert calls[-1][0] == "deconfig", "by finish, or by the release"
+        last = dict(calls)["bound"]
+        contract = {"interface": "eth0", "mask": "24", "subnet": "255.255.255.0", "router": "10.7.0.1", "dns": "10.7.0.53",
+                    "serverid": "10.7.0.1", "domain": "lan.example", "lease": "600", "ntpsrv": "10.7.0.123"}  # fmt: skip
+        assert {name: last.get(name) for name in contract} == contract
+        assert last["ip"].startswith("10.7.0.1")
 
         client.sh("svc -u dhcp_eth0")
         client.has("eth0", "10.7.0.")
@@ -103,8 +113,8 @@ def test_nothing_that_a_server_sends_is_executed_or_breaks_a_file(tmp_path: Path
             assert client.has("eth0", "10.7.0.9/24"), "the rest of the lease is good"
             assert "6.6.6.6" not in client.sh("cat /etc/resolv.conf /etc/hosts; ip addr")
             assert client.sh("grep -c . /etc/resolv.conf") in ("1\n", "2\n")
-        for text in BAD.values():
-            hand_over(client, {**GOOD, **dict.fromkeys(NUMBERS, text)})
+        for name in ("a command", "another line"):
+            hand_over(client, {**GOOD, **dict.fromkeys(NUMBERS, BAD[name])})
         client.lacks("eth0", "10.7.0.9")
         assert "dhcp_eth0.ipconf refused: line " in client.log()
         assert client.sh("ls /run/initfs/fw-applied/lo.ipconf"), "the others are applied"
@@ -118,56 +128,3 @@ def hand_over(client: Host, values: dict[str, str]) -> None:
         "sh", "-c", 'cd /run/service/dhcp_eth0 && exec "$@" ./handler bound 9>/dev/null', "sh", *words
     )
     assert done.returncode == 0, done.stderr
-
-
-RECORD = """#!/bin/sh
-{ echo "event $*"; env; echo end; } >>/host/events
-"""
-
-
-@pytest.mark.parametrize("applet", ["udhcpc", "zcip", "ifplugd"])
-def test_busybox_hands_over_what_our_handlers_rely_on(applet: str, tmp_path: Path) -> None:
-    # VAR-235
-    files = {"recorder/run": RECORD, "recorder/down": ""}
-    with (
-        server(tmp_path / "s") as giver,
-        Host(tmp_path / "c", "fw", files=files, needs=("zcip", "ifplugd")) as client,
-    ):
-        cable(giver, "eth0", client, "eth0")
-        giver.go()
-        client.go()
-        client.sh("ip link set eth0 up")
-        handler = "/run/service/recorder/run"
-        command = {
-            "udhcpc": f"udhcpc -f -q -i eth0 -s {handler}",
-            "zcip": f"zcip -f -q eth0 {handler}",
-            "ifplugd": f"ifplugd -aqlMns -t1 -u0 -d0 -i eth0 -r {handler} & sleep 2; kill $!; true",
-        }[applet]
-        client.sh(command)
-        events = told(client.host / "events")
-        expected = {"udhcpc": ["deconfig", "bound"], "zcip": ["init", "config"], "ifplugd": ["eth0 up"]}[
-            applet
-        ]
-        assert [event for event, _ in events if event != "eth0 down"] == expected
-        last = events[-1][1]
-        wanted = {
-            "udhcpc": {"interface": "eth0", "mask": "24", "router": "10.7.0.1", "dns": "10.7.0.53", "serverid": "10.7.0.1",
-                       "domain": "lan.example", "lease": "600", "subnet": "255.255.255.0"},
-            "zcip": {"interface": "eth0"},
-            "ifplugd": {"IFPLUGD_CURRENT": "up"},
-        }[applet]  # fmt: skip
-        assert {name: last.get(name) for name in wanted} == wanted
-        assert applet != "udhcpc" or last["ip"].startswith("10.7.0.1")
-        assert applet != "zcip" or last["ip"].startswith("169.254.")
-
-
-def told(path: Path) -> list[tuple[str, dict[str, str]]]:
-    """(arguments, environment) of each call of the recorder."""
-    found: list[tuple[str, dict[str, str]]] = []
-    for line in path.read_text().splitlines():
-        if line.startswith("event "):
-            found.append((line.removeprefix("event "), {}))
-        elif "=" in line and found:
-            name, _, value = line.partition("=")
-            found[-1][1][name] = value
-    return found

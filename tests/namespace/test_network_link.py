@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.namespace.machine import wait_until
-from tests.namespace.network import Host, cable, server
+from tests.namespace.network import Host, cable, recorded, server, told
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 def test_a_pulled_cable_takes_the_lease_along_and_one_put_back_brings_it(
     watcher: str, tmp_path: Path
 ) -> None:
-    # VAR-228 VAR-236 VAR-238 (partly)
+    # VAR-228 VAR-236 VAR-235 (partly) VAR-238 (partly)
     name = "ifplugd_all" if "all" in watcher else "ifplugd_eth0"
     files = {f"{name}/down-delay": "1000\n", f"{name}/up-delay": "0\n"}
+    files |= recorded(name)
     if watcher == "busybox's":
         files[f"{name}/poll"] = ""
     with (
@@ -38,6 +39,11 @@ def test_a_pulled_cable_takes_the_lease_along_and_one_put_back_brings_it(
         assert time.monotonic() - pulled >= 1.0
         assert "default" not in client.sh("ip route")
         assert "down (exitcode 0)" in client.sh("svstat /run/service/dhcp_eth0")
+
+        calls = told(client)
+        assert {event for event, _ in calls} >= {"eth0 up", "eth0 down"}, "the same for both"
+        assert all(seen["IFPLUGD_CURRENT"] == event.split()[1] for event, seen in calls)
+        assert calls[-1][1]["IFPLUGD_PREVIOUS"] == "up"
 
         giver.sh("ip link set eth0 up; ip addr add 10.7.0.1/24 dev eth0 2>/dev/null; true")
         client.has("eth0", "10.7.0.")
@@ -72,9 +78,11 @@ def test_a_flip_within_the_delay_causes_nothing_and_an_interface_that_goes_count
 
 
 def test_two_machines_without_a_server_reach_each_other_and_yield_to_one_that_comes(tmp_path: Path) -> None:
-    # VAR-227
+    # VAR-227 VAR-235
     fixed = {"fw/conf/eth0.ipconf": "interface eth0\naddress 169.254.77.77/16\n"}
-    chosen = {"zcip_eth0/run": '#!/bin/sh\nexec 2>&1\nexec zcip -f -v -r 169.254.77.77 eth0 "$PWD/handler"\n'}
+    chosen = recorded("zcip_eth0") | {
+        "zcip_eth0/run": '#!/bin/sh\nexec 2>&1\nexec zcip -f -v -r 169.254.77.77 eth0 "$PWD/handler"\n'
+    }
     with (
         Host(tmp_path / "a", "fw", files=fixed, needs=("zcip",)) as one,
         Host(tmp_path / "b", "fw", "zcip_eth0", files=chosen, needs=("zcip",)) as other,
@@ -87,6 +95,10 @@ def test_two_machines_without_a_server_reach_each_other_and_yield_to_one_that_co
 
         address = other.has("eth0", "169.254.", timeout=60.0)
         assert address != "169.254.77.77/16", "that one is taken"
+        calls = told(other)
+        assert [event for event, _ in calls] == ["init", "config"]
+        assert calls[1][1]["interface"] == "eth0"
+        assert f"{calls[1][1]['ip']}/16" == address
         one.sh(f"ping -c 1 -W 5 {address.partition('/')[0]}")
 
         lease = "printf 'interface eth0\\naddress 10.7.0.9/24\\n' >/run/initfs/fw/dhcp_eth0.ipconf; svc -u fw"
