@@ -1,0 +1,25 @@
+################################################################################
+#
+# initfs-services
+#
+################################################################################
+
+INITFS_SERVICES_VERSION = 0.1.0
+INITFS_SERVICES_SITE = $(realpath $(BR2_EXTERNAL_INITFS_PATH)/../../services)
+INITFS_SERVICES_SITE_METHOD = local
+INITFS_SERVICES_LICENSE = ISC
+INITFS_SERVICES_DEPENDENCIES = initfs
+
+define INITFS_SERVICES_INSTALL_TARGET_CMDS
+	TARGET_DIR=$(TARGET_DIR) \
+	CONSOLE=$(BR2_TARGET_GENERIC_GETTY_PORT) \
+	BAUD=$(BR2_TARGET_GENERIC_GETTY_BAUDRATE) \
+	BOARD=$(BR2_TARGET_GENERIC_HOSTNAME) \
+	ARCHITECTURE=$(BR2_ARCH) \
+	EARLY=$(BR2_PACKAGE_INITFS_SERVICES_EARLY) \
+	SERVICES=$(BR2_PACKAGE_INITFS_SERVICES_NAMES) \
+	MODULES=$(BR2_PACKAGE_INITFS_SERVICES_MODULES) \
+		$(INITFS_SERVICES_PKGDIR)/install.sh $(@D)
+endef
+
+$(eval $(generic-package))
