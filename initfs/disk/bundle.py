@@ -27,6 +27,13 @@ class Invalid(Exception):
     """It is no update, or none for this machine; the text says why."""
 
 
+class CutShort(Invalid):
+    """It ends too early."""
+
+    def __init__(self) -> None:
+        super().__init__("it is cut short")
+
+
 @value
 class Part:
     """One file of the new system."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 USAGE = "initfs-update [-r] file | url | -"
 KEY = "/etc/initfs/update.pub"
 WORK = "/run/initfs/update"
+RECORD = "/data/initfs-{}/boots"  # how the slot's last boots went: not this system's
 VERIFIER = "signify-openbsd"
 PIECE = 1 << 18
 SLACK = 1 << 20  # bytes that a FAT may need beside the files' own
@@ -40,11 +41,10 @@ def main(argv: list[str]) -> int:
     try:
         _install(source, found["BOARD"], found["CHAIN"], found["LOADER"], found["DISK"], running)
     except bundle.Invalid as error:
-        raise say.Fatal(say.USAGE, f"unable to update from {rest[0]}: {error}") from error
-    finally:
         os.close(source)
-        if pid:
-            command.ended(pid)
+        if pid and command.ended(pid) and isinstance(error, bundle.CutShort):
+            raise say.Fatal(say.TEMPORARY, f"unable to fetch {rest[0]}") from error
+        raise say.Fatal(say.USAGE, f"unable to update from {rest[0]}: {error}") from error
     new = slots.other(running)
     say.info(f"slot {new} is tried at the next start" + ("" if given else "; reboot when it suits you"))
     return request.main(["reboot"]) if given else say.OK
@@ -102,7 +102,7 @@ def _exactly(source: int, size: int) -> bytes:
     while len(found) < size:
         piece = os.read(source, size - len(found))
         if not piece:
-            raise bundle.Invalid("it is cut short")
+            raise bundle.CutShort
         found += piece
     return found
 
@@ -127,6 +127,7 @@ def put(source: int, header: bundle.Header, chooser: Chooser, boot: str, slot: s
         for path in targets.values():
             files.remove(path)
         raise
+    files.remove(RECORD.format(slot))
     chooser.offer(slot, header.arguments)
 
 
@@ -145,7 +146,7 @@ def _write(source: int, part: bundle.Part, path: str) -> None:
         while left:
             piece = os.read(source, min(left, PIECE))
             if not piece:
-                raise bundle.Invalid("it is cut short")
+                raise bundle.CutShort
             digest.update(piece)
             left -= _all(fd, piece)
         os.fsync(fd)

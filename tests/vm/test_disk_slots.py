@@ -79,6 +79,7 @@ def never_ready(name: str) -> list[Record]:
     ]
 
 
+NETWORK = ("dhcp_eth0",)  # what a download needs
 PANIC = [File(path="/init", mode=0o755, data=b"#!/usr/bin/busybox false\n")]
 
 
@@ -89,7 +90,7 @@ def slot(vm: Machine) -> str:
 
 def good(vm: Machine) -> None:
     """Wait until the slot is marked."""
-    vm.wait_booted(timeout=LIMIT)
+    vm.wait_booted(NETWORK, timeout=LIMIT)
     assert vm.wait_for("down", service="mark-good", timeout=LIMIT).reason == "exit 0"
 
 
@@ -135,7 +136,7 @@ def test_an_update_that_is_cut_off_is_not_tried_and_one_that_is_no_good_changes_
     arm64.update(tmp_path / "stranger.update")
 
     with served(tmp_path) as url, arm64.machine() as vm:
-        vm.wait_booted(timeout=LIMIT)
+        vm.wait_booted(NETWORK, timeout=LIMIT)
         said = {}
         for name in ("stranger", "short", "long", "changed", "none"):
             result = vm.run(f"initfs-update {url}/{name}.update", timeout=LIMIT)
@@ -160,7 +161,7 @@ def test_a_system_that_never_gets_everything_up_is_left_after_three_tries(
 ) -> None:
     update_with(arm64, never_ready("broken"), tmp_path, "broken.update")
     with served(tmp_path) as url, arm64.machine() as vm:
-        vm.wait_booted(timeout=LIMIT)
+        vm.wait_booted(NETWORK, timeout=LIMIT)
         assert slot(vm) == "a", "the update that was cut off is not tried"
         result = vm.run(f"initfs-update {url}/broken.update", timeout=LIMIT)
         assert result.returncode == 0, result
@@ -174,7 +175,7 @@ def test_a_system_that_never_gets_everything_up_is_left_after_three_tries(
         assert b"b_left=" + left in arm64.read("slots.env")
 
     with arm64.machine() as vm:
-        vm.wait_booted(timeout=LIMIT)
+        vm.wait_booted(NETWORK, timeout=LIMIT)
         assert slot(vm) == "a"
         assert vm.run("cat /data/file", timeout=ASKED).stdout == "kept\n"
 
@@ -221,5 +222,5 @@ def test_a_system_that_panics_is_left_after_three_tries(x86: Disk, tmp_path: Pat
         assert x86.names("loader/entries") == sorted([name, "b.conf"])
 
     with x86.machine() as vm:
-        vm.wait_booted(timeout=LIMIT)
+        vm.wait_booted(NETWORK, timeout=LIMIT)
         assert slot(vm) == "b"
