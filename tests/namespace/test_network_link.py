@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.mark.parametrize("watcher", ["ours, one interface", "ours, all interfaces", "busybox's"])
+@pytest.mark.parametrize("watcher", ["ours, for all interfaces", "busybox's"])
 def test_a_pulled_cable_takes_the_lease_along_and_one_put_back_brings_it(
     watcher: str, tmp_path: Path
 ) -> None:

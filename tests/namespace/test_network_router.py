@@ -44,6 +44,7 @@ def test_a_machine_in_the_lan_gets_its_lease_from_the_router_and_a_page_from_ups
         cable(middle, "eth1", client, "eth0")
         for host in (upstream, middle, client):
             host.go()
+        client.wait_for("ready", "dhcp_eth0", timeout=40.0)
         address = client.has("eth0", "192.168.7.1").partition("/")[0]
         outside = middle.has("eth0", "10.7.0.").partition("/")[0]
 
