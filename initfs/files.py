@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 _REPLACE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW
 KNOB_SIZE = 4096  # a knob is one short line; what is longer is not read
+_PIECE = 65536  # os.read allocates all that it may read: room is taken as it is needed, whatever SIZE allows
 
 
 def read(path: str, *, at: int | None = None, size: int = KNOB_SIZE) -> bytes | None:
@@ -21,9 +22,9 @@ def read(path: str, *, at: int | None = None, size: int = KNOB_SIZE) -> bytes | 
     except FileNotFoundError:
         return None
     try:
-        content = os.read(fd, size)
+        content = os.read(fd, min(size, _PIECE))
         while size > KNOB_SIZE and len(content) < size:  # one read of a /proc file is a page of it
-            more = os.read(fd, size - len(content))
+            more = os.read(fd, min(size - len(content), max(len(content), _PIECE)))
             if not more:
                 break
             content += more

@@ -92,7 +92,7 @@ class Sources:
         """What its `type` says; "" when that is wrong."""
         content = self._content(place, "type") if "type" in entries else None
         if content is None:
-            if "type" not in entries:
+            if not self._told(f"{place}/type"):
                 self._fault(f"{place}/type", "missing", "a file that says oneshot, longrun or bundle")
             return ""
         kind = definition.kind(content)
@@ -101,6 +101,10 @@ class Sources:
                 f"{place}/type", f"not a type: {definition.shown(content)}", "oneshot, longrun or bundle"
             )
         return kind
+
+    def _told(self, path: str) -> bool:
+        """Whether this file's fault is the last that was found."""
+        return bool(self.faults) and self.faults[-1].place == path
 
     def _forget_repeated(self, before: int) -> None:
         """A file that could not be read is no missing file."""

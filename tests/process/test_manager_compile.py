@@ -220,6 +220,8 @@ def test_every_error_is_told_in_one_run_with_its_place(tmp_path: Path) -> None:
     write_service(source, "good", "oneshot", {"up": ""})
     write_service(source, "strange", "daemon")
     (source / "untyped").mkdir()
+    (source / "dangling").mkdir()
+    (source / "dangling/type").symlink_to("nowhere")
     write_service(source, "lexed", "oneshot", {"up": "{ true", "timeout-up": "soon\n"})
     write_service(source, "upless", "oneshot")
     write_service(source, "runless", "longrun")
@@ -231,7 +233,7 @@ def test_every_error_is_told_in_one_run_with_its_place(tmp_path: Path) -> None:
     write_service(source, "three", "oneshot", {"up": ""}, ["one"])
     write_service(source, "producer", "longrun", {"run": "", "producer-for": "good\n"})
     _, said = compiled(tmp_path, code=1)
-    places = ["strange/type", "untyped/type", "lexed/up", "lexed/timeout-up", "upless/up", "runless/run", "s6rc-mine",
+    places = ["strange/type", "untyped/type", "dangling/type", "lexed/up", "lexed/timeout-up", "upless/up", "runless/run", "s6rc-mine",
               "lost/dependencies", "signalled/down-signal", "producer/producer-for", "one"]  # fmt: skip
     for place in places:
         assert f"rc-compile: error: {source}/{place}: " in said, place
@@ -302,6 +304,16 @@ def test_a_damaged_database_is_refused_with_4(tmp_path: Path, damage: str) -> No
     }
     file.write_bytes(bytes(changed.get(damage, data)))
     assert ask(db, "list", "all", code=4) == ""
+
+
+def test_a_database_is_read_in_the_memory_of_a_small_board(tmp_path: Path) -> None:
+    # SM-174 (partly)
+    db, _ = compiled(tmp_path, overlay(tmp_path / "src"))
+    kilobytes = 96 << 10  # of address space; the interpreter takes a third of it
+    words = ["sh", "-c", f'ulimit -v {kilobytes}; exec "$@"', "-", *ours("rc-db", "-c", db, "list", "all")]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "svc-web" in done.stdout.split()
 
 
 def test_a_database_with_a_right_sum_and_wrong_tables_fails_the_check(tmp_path: Path) -> None:
