@@ -39,7 +39,11 @@ def test_every_service_is_up(vm: Machine) -> None:
 
     assert len(lines) >= 5
     # one-shots: they have ended when they are done
-    assert [line for line in lines if not re.search(r": up \(pid \d+|/(fw|user-services): down \(exitcode 0\)", line)] == []
+    assert [
+        line
+        for line in lines
+        if not re.search(r": up \(pid \d+|/(fw|user-services): down \(exitcode 0\)", line)
+    ] == []
 
 
 def test_the_network_gives_an_address(vm: Machine) -> None:
