@@ -72,10 +72,12 @@ def header(text: bytes) -> Header:
     try:
         fields = json.loads(text)
         parts = tuple(_part(each) for each in fields["files"])
-        found = Header(*(_word(fields[name]) for name in ("board", "chain", "version", "arguments")), parts)  # type: ignore[arg-type]
+        board, chain, version, arguments = (
+            _word(fields[name]) for name in ("board", "chain", "version", "arguments")
+        )
     except (ValueError, KeyError, TypeError):
         raise Invalid("its header is damaged") from None
-    return found
+    return Header(board, chain, version, arguments, parts)
 
 
 def _part(fields: dict[str, Any]) -> Part:
