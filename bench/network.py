@@ -26,7 +26,7 @@ BOARD = "qemu-x86_64"
 FILE = host.ROOT / "build" / "bench" / "network.json"
 HERE = Path(__file__).resolve().parent
 LIMIT = 120.0  # seconds for one step; a good case takes ten
-ROWS = ("cable to address, s", "fw without changes, s", "pings lost of 500")
+ROWS = ("cable to address, s", "fw without changes, s", "pings lost of 500", "and with nothing run")
 # The same loop for both: seconds of the guest's clock from now until eth0 has an IPv4 address and a ping is answered.
 USABLE = """
 read -r begin _ </proc/uptime
@@ -127,7 +127,7 @@ def ours(vm: Machine, far: Machine, runs: int) -> dict[str, float]:
     )
     run = "fw -a /run/initfs/fw-applied /run/service/fw/conf /run/initfs/fw >/dev/null 2>&1"
     found = {ROWS[0]: cabled(vm, runs), ROWS[1]: seconds(vm, run, runs)}
-    return {**found, ROWS[2]: lost(vm, far, run)}
+    return {**found, ROWS[2]: lost(vm, far, run), ROWS[3]: lost(vm, far, "sleep 1")}
 
 
 def examples(vm: Machine, far: Machine, runs: int) -> dict[str, float]:
@@ -140,7 +140,7 @@ def examples(vm: Machine, far: Machine, runs: int) -> dict[str, float]:
     done(vm, "sh /run/bb.sh; wait-for -t 60000 address eth0")
     run = "sh /run/bb/fw/configure >/dev/null 2>&1"
     found = {ROWS[0]: cabled(vm, runs), ROWS[1]: seconds(vm, run, runs)}
-    return {**found, ROWS[2]: lost(vm, far, run)}
+    return {**found, ROWS[2]: lost(vm, far, run), ROWS[3]: lost(vm, far, "sleep 1")}
 
 
 def text(found: Mapping[str, Mapping[str, float]]) -> str:
