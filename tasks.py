@@ -29,8 +29,31 @@ PACKAGES = (
 )
 
 
-@task(help={"quick": "without QEMU", "k": "only tests whose names match", "jobs": "at once"})
-def test(context: Context, quick: bool = False, k: str = "", jobs: int = 2) -> None:
+# Tests that do more when INITFS_ROUNDS says so (docs/reliability.md).
+CAMPAIGNS = (
+    "tests/process/test_init_faults.py",
+    "tests/process/test_supervise_fuzz.py",
+    "tests/namespace/test_init_renewal.py",
+)
+
+
+@task(
+    help={
+        "quick": "without QEMU",
+        "k": "only tests whose names match",
+        "jobs": "at once",
+        "faults": "the fault campaigns, with a hundred times the rounds",
+        "seed": "of the campaigns; they print theirs when they fail",
+    }
+)
+def test(
+    context: Context,
+    quick: bool = False,
+    k: str = "",
+    jobs: int = 2,
+    faults: bool = False,
+    seed: str = "",
+) -> None:
     """Run the tests: style, types, pure, process, namespace, image and vm. --quick leaves out what boots a machine."""
     from board.host import need
 
@@ -39,7 +62,10 @@ def test(context: Context, quick: bool = False, k: str = "", jobs: int = 2) -> N
     words = [sys.executable, "-m", "pytest", "-n", str(jobs), "--dist", "loadgroup"]
     words += ["-m", '"not vm and not image"'] if quick else []
     words += ["-k", f'"{k}"'] if k else []
-    context.run(" ".join(words), pty=sys.stdout.isatty())
+    words += [*CAMPAIGNS, "-s", "--timeout", "0"] if faults else []
+    environment = {"INITFS_ROUNDS": "100"} if faults else {}
+    environment |= {"INITFS_SEED": seed} if seed else {}
+    context.run(" ".join(words), pty=sys.stdout.isatty(), env=environment)
 
 
 @task(

@@ -11,7 +11,7 @@ import sys
 
 from initfs import files, process, say, signals
 from initfs.loop import NEVER, now
-from initfs.supervise import claim, moving
+from initfs.supervise import claim, moving, reserve
 from initfs.supervise.scandir import Limits, Scandir
 from initfs.supervise.tree import Tree
 from initfs.value import value
@@ -80,6 +80,7 @@ class Svscan:
         self.on_end = self.end  # who is told that an end was asked for
         self.ending = self.renewing = False
         self.scanning = True
+        self._mended = -NEVER
         self._aborted = False
         self._pending = ""
         self._home = -1 if luggage else os.open(".", os.O_PATH | os.O_CLOEXEC)
@@ -161,11 +162,27 @@ class Svscan:
         return not (self._aborted or (self.ending and self.scandir.empty))
 
     def go_on(self, due: float) -> None:
-        """Wait until something happens, at most until DUE, and do what it asks for."""
+        """Wait until something happens, at most until DUE, and do what it asks for. What an error has interrupted is mended first."""
+        if self.tree.troubled:
+            due = self._mend()
+        was, self.tree.troubled = self.tree.troubled, True
+        self.tree.interrupted = False
         self.tree.turn(due)
         if self.scanning and not self.ending:
             self.scandir.scan_if_due()
         self._act()
+        self.tree.troubled = was or self.tree.interrupted
+
+    def _mend(self) -> float:
+        """Mend, unless that was just done; returns when to look again."""
+        from initfs.supervise import mending
+
+        if now() >= self._mended + mending.PAUSE:
+            self._mended = now()
+            self.tree.troubled = False
+            mending.mend(self.tree, self.scandir)
+            return 0.0
+        return self._mended + mending.PAUSE
 
     @property
     def due(self) -> float:
@@ -288,9 +305,12 @@ def keep_turning(turn: Callable[[], bool]) -> None:
     failed = -NEVER
     while True:
         try:
+            reserve.hold()
             if not turn():
                 return
         except Exception as error:
+            if isinstance(error, MemoryError):
+                reserve.release()
             say.warning(f"bug: {say.describe(error)}; going on")
             if now() - failed < HOPELESS:
                 raise OutOfOrder from error

@@ -56,6 +56,8 @@ class Tree:
         self._starts: list[Callable[[], None]] = []
         self._deaths = False
         self._turns = 0
+        self.interrupted = False  # something went wrong with a service in this turn
+        self.troubled = False  # what went wrong is still to be mended
 
     @property
     def now(self) -> float:
@@ -162,6 +164,7 @@ class Tree:
         try:
             call(*arguments)
         except Exception as error:  # noqa: BLE001
+            self.interrupted = True
             say.warning(f"bug: {what}: {say.describe(error)}; going on")
 
     def _work(self) -> None:
