@@ -1,0 +1,114 @@
+"""Cross environments: an extension from its source distribution, for each architecture that images are made for."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from board import cpio, crossenv, host, model, pypi, requirements
+from board.build import build
+from board.elf import MAGIC
+from board.host import Failure
+from board.ours import Sources
+from board.report import Report
+
+pytestmark = [pytest.mark.image, pytest.mark.timeout(900)]
+SOURCE = Path(__file__).resolve().parent / "fixture/extension"
+
+
+def copied(folder: Path) -> Path:
+    """The source distribution where its build may leave things."""
+    return Path(shutil.copytree(SOURCE, folder / "source"))
+
+
+@pytest.mark.parametrize("name", model.virtual())
+def test_an_extension_is_built_for_the_board_s_processor(name: str, tmp_path: Path) -> None:
+    board = model.load(name)
+    env = crossenv.crossenv(board)
+
+    found = crossenv.install(env, [str(copied(tmp_path))], tmp_path / "out")
+
+    assert len(found) == 1
+    data = found[0].read_bytes()
+    assert data[:4] == MAGIC
+    assert int.from_bytes(data[18:20], "little") == crossenv.MACHINES[board.architecture]
+    assert f"cpython-{env.version.replace('.', '')}" in found[0].name
+
+
+def test_an_extension_for_another_processor_is_refused(tmp_path: Path) -> None:
+    env = crossenv.crossenv(model.load("qemu-arm64"))
+    wrong = crossenv.Environment(env.path, env.version, crossenv.MACHINES["armhf"])
+
+    with pytest.raises(Failure, match="is for the processor 183, not 40"):
+        crossenv.install(wrong, [str(copied(tmp_path))], tmp_path / "out")
+
+
+def test_what_a_board_requires_is_in_its_image_extensions_included(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import dataclasses
+
+    board = dataclasses.replace(model.load("qemu-arm64"), requirements=(str(copied(tmp_path)),))
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+    here = Path(__file__).resolve().parent / "fixture"
+    sources = Sources(package=here / "initfs", services=here / "services", ports=here / "ports")
+
+    with Report("quiet") as report:
+        image = build(board, reporter=report, sources=sources, output=tmp_path / "image")
+
+    inside = cpio.read(host.run(["zstd", "-dqc", str(image.initramfs)], what="read the image"))
+    modules = [path for path in inside if "sum_extension" in path]
+    assert modules == ["/usr/lib/python3.13/sum_extension.cpython-313-aarch64-linux-gnu.so"]
+    assert '"sum-extension"' in image.manifest.read_text()
+
+
+def test_a_service_s_requirements_are_those_of_its_image(tmp_path: Path) -> None:
+    services = tmp_path / "services"
+    for name, text in (("svscan-log", ""), ("getty_tty", "one==1  # why\n\n"), ("web", "one==1\ntwo\n")):
+        (services / name).mkdir(parents=True)
+        (services / name / "run").write_text("#!/bin/sh\n")
+        (services / name / "run").chmod(0o755)
+        (services / name / "requirements.txt").write_text(text)
+    board = model.load("qemu-arm64")
+    profile = model.Profile(
+        name="p", description="", early=("svscan-log", "getty_{console}"), services=("web",)
+    )
+
+    found = requirements.wanted(board, profile, Sources(services=services, ports=tmp_path))
+
+    assert found == ["one==1", "two"]
+
+
+def test_a_package_and_a_single_module_are_both_found_with_all_their_modules(tmp_path: Path) -> None:
+    for path in (
+        "pack/__init__.py",
+        "pack/_fast.cpython-313-aarch64-linux-gnu.so",
+        "pack/sub/deep.py",
+        "single.py",
+    ):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).touch()
+    found = {name: pypi.Distribution(name, "1", "ISC", tmp_path / name) for name in ("pack", "single")}
+
+    assert sorted(requirements.modules(found)) == ["pack", "pack._fast", "pack.sub.deep", "single"]
+    fast = pypi.find("pack._fast", found)
+    assert fast
+    assert fast.extension
+
+
+def test_a_buildroot_output_without_python_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(Failure) as caught:
+        crossenv.crossenv(model.load("qemu-arm64"), buildroot=tmp_path)
+
+    assert "BR2_PACKAGE_PYTHON3=y" in caught.value.hint
+
+
+def test_a_buildroot_output_s_python_is_the_target_s(tmp_path: Path) -> None:
+    bin_ = tmp_path / "staging/usr/bin"
+    bin_.mkdir(parents=True)
+    (bin_ / "python3.13").touch()
+    (bin_ / "python3.13-config").touch()
+
+    assert crossenv.output_python(tmp_path) == bin_ / "python3.13"
