@@ -92,12 +92,21 @@ class Plan:
         parts.append((keys.public() if self.board.disk else b"").decode())
         here = Path(__file__).resolve().parent
         code = sorted(path for path in here.rglob("*") if path.suffix == ".py" or "skeleton" in path.parts)
-        own = [path for path in sorted(self.profile.files.rglob("*")) if path.is_file()]
-        parts += [str(path.relative_to(self.profile.files)) for path in own]
-        for path in (*(path for path in code if path.is_file()), *self.sources.files(), *own):
-            # the mode decides whether a file is a program
-            parts.append(f"{path.name} {os.access(path, os.X_OK)} {store.digest(path)}")
+        parts += [described(str(path.relative_to(here)), path) for path in code]
+        own = sorted(self.profile.files.rglob("*"))
+        parts += [described(str(path.relative_to(self.profile.files)), path) for path in own]
+        parts += [described(*each) for each in self.sources.inputs()]
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def described(name: str, path: Path) -> str:
+    """Return what an image's content may depend on of a file, directory or link: its place counts even if it is empty."""
+    if path.is_symlink():
+        name = f"{name} -> {path.readlink()}"
+    if not path.is_file():
+        return f"{name} nothing to read"
+    # the mode decides whether a file is a program
+    return f"{name} {os.access(path, os.X_OK)} {store.digest(path)}"
 
 
 def version() -> str:

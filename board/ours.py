@@ -35,15 +35,12 @@ class Sources:
             found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
         return found
 
-    def files(self) -> list[Path]:
-        """Return every file that may reach the image, sorted."""
-        folders = (self.package, self.services, self.ports)
-        return sorted(
-            path
-            for folder in folders
-            for path in folder.rglob("*")
-            if path.is_file() and "__pycache__" not in path.parts
-        )
+    def inputs(self) -> Iterator[tuple[str, Path]]:
+        """Return all that may reach the image: files, directories, which may be empty, and links, each with its place in the folders."""
+        for number, folder in enumerate((self.package, self.services, self.ports)):
+            for path in sorted(folder.rglob("*")):
+                if "__pycache__" not in path.parts:
+                    yield f"{number}/{path.relative_to(folder)}", path
 
     def programs(self) -> dict[str, str]:
         """Return initfs.programs.PROGRAMS, read and not run. Raises Failure if a program's module is not there."""

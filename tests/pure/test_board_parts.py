@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from board import busybox, kernel, licence, manifest, services, sources
+from board import build, busybox, kernel, licence, manifest, services, sources
 from board.elf import Elf
 from board.host import Failure
 from board.model import load
+from board.ours import Sources
 from board.packages import merged
 
 if TYPE_CHECKING:
@@ -194,3 +195,29 @@ def test_the_bill_of_materials_has_what_cyclonedx_demands() -> None:
     assert part["purl"] == "pkg:deb/debian/libstdc%2B%2B6@1%3A14%7E2%2Bb1?arch=arm64&distro=trixie"
     assert part["licenses"] == [{"license": {"name": "A"}}, {"license": {"name": "B"}}]
     assert manifest.bill(load("qemu-arm64"), [package]) == manifest.bill(load("qemu-arm64"), [package])
+
+
+def test_whatever_changes_in_the_sources_makes_another_image(tmp_path: Path) -> None:
+    services = tmp_path / "services"
+    sources = Sources(package=tmp_path / "none", services=services, ports=tmp_path / "nor-this")
+    for name in ("a", "b"):
+        (services / name / "dependencies.d").mkdir(parents=True)
+    (services / "a/dependencies.d/base").touch()
+    (services / "a/link").symlink_to("one")
+    seen = []
+
+    def other() -> bool:
+        seen.append([build.described(*each) for each in sources.inputs()])
+        return seen[-1] not in seen[:-1]
+
+    assert other()
+    assert not other()
+    (services / "a/dependencies.d/base").rename(services / "b/dependencies.d/base")
+    assert other(), "an empty file elsewhere"
+    (services / "b/contents.d").mkdir()
+    assert other(), "an empty directory"
+    (services / "a/link").unlink()
+    (services / "a/link").symlink_to("two")
+    assert other(), "a link to something else"
+    (services / "b/dependencies.d/base").chmod(0o755)
+    assert other(), "a program"
