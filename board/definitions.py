@@ -1,4 +1,4 @@
-"""The service manager's database for an image: compiled here of `services/definitions`, when there are any (docs/service-manager.md)."""
+"""The service manager's database for an image, compiled here of `services/definitions`, and these as a store (docs/service-manager.md)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from board import services
 from board.host import Failure
 from board.tree import Directory, File, Link, Record
 from initfs.manager import database
@@ -19,12 +20,13 @@ if TYPE_CHECKING:
     from board.ours import Sources
 
 FOLDER = "definitions"
+STORE = "/usr/share/initfs/definitions"  # for sets that somebody makes on the machine
 TARGET, BOOT = "/etc/s6-rc/compiled/image", "/etc/s6-rc/compiled/current"
 DEFAULT = "default"  # the bundle that stage 2 brings up
 
 
 def records(sources: Sources) -> Iterator[Record]:
-    """Return the database of the definitions among our services, and the link that a boot begins with; nothing without definitions.
+    """Return the definitions among our services, their database, and the link that a boot begins with; nothing without definitions.
 
     Raises Failure: the definitions are wrong, or there is no bundle `default` in them.
     """
@@ -36,6 +38,10 @@ def records(sources: Sources) -> Iterator[Record]:
         compile_(folder, compiled)
         yield from walk(compiled, TARGET)
     yield Link(path=BOOT, target=os.path.basename(TARGET), group="services")
+    # without `default`: a set has its own
+    for record in walk(folder, STORE):
+        if not f"{record.path}/".startswith(f"{STORE}/{DEFAULT}/"):
+            yield record
 
 
 def compile_(folder: Path, compiled: Path) -> None:
@@ -54,14 +60,15 @@ def compile_(folder: Path, compiled: Path) -> None:
 
 
 def walk(directory: Path, target: str) -> Iterator[Record]:
-    """Return a directory's records."""
+    """Return a directory's records, without a README.md."""
     yield Directory(path=target, group="services")
     for path in sorted(directory.iterdir()):
         where = f"{target}/{path.name}"
+        if path.name == "README.md":
+            continue
         if path.is_symlink():
             yield Link(path=where, target=os.readlink(path), group="services")
         elif path.is_dir():
             yield from walk(path, where)
         else:
-            mode = path.stat().st_mode & 0o777
-            yield File(path=where, mode=mode, data=path.read_bytes(), group="services")
+            yield File(path=where, mode=services.mode(path), data=path.read_bytes(), group="services")

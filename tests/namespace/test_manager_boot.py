@@ -20,15 +20,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="a pid namespace needs root")
-SECTION = {"rc.init": "# The service manager", "rc.shutdown": "# The service manager's"}
+SECTION = {  # where it begins and ends
+    "rc.init": ("# The service manager", "\ndone\n"),
+    "rc.shutdown": ("# The service manager's", "\nfi\n"),
+}
 
 
 def section(name: str) -> str:
     """What stage 2, or 3, of an image does with the service manager; the rest of these scripts needs a board."""
     text = (ROOT / "services" / name).read_text()
-    begin = text.index(SECTION[name])
-    end = text.index("\nfi\n", begin)
-    return f"PATH=/host/bin:$PATH\n{text[begin:end]}\nfi\n"
+    first, last = SECTION[name]
+    begin = text.index(first)
+    end = text.index(last, begin) + len(last)
+    return f"PATH=/host/bin:$PATH\n{text[begin:end]}"
 
 
 def definitions_in(source: Path) -> None:
@@ -104,6 +108,27 @@ def test_a_service_of_default_that_fails_does_not_keep_the_machine_from_booting(
         assert machine.wait_end() == -signal.SIGHUP
 
 
+@needs_root
+@pytest.mark.parametrize("damaged", [False, True])
+def test_a_database_on_the_data_partition_comes_first_unless_it_cannot_be_used(
+    tmp_path: Path, damaged: bool
+) -> None:
+    # SM-197 (partly)
+    machine = prepared(tmp_path)
+    own, image = machine.root / "data/s6-rc", machine.root / "etc/s6-rc/compiled/image"
+    shutil.copytree(image, own / "set.0")
+    (own / "current").symlink_to("set.0")
+    (own / "set.0/scripts/first/up").write_text("#!/bin/sh\necho mine >>/host/journal\n")
+    if damaged:
+        (own / "set.0/db").write_bytes(b"initfs-rc 1")
+    with machine:
+        machine.wait_for("booted")
+        assert machine.inside("readlink", "/run/s6-rc/compiled").stdout.startswith(
+            "/etc/s6-rc" if damaged else "/data/s6-rc"
+        )
+        assert (machine.host / "journal").read_text().split()[0] == ("up" if damaged else "mine")
+
+
 def test_an_image_gets_a_database_of_the_definitions_among_the_services(tmp_path: Path) -> None:
     sources = Sources(services=tmp_path)
     assert list(definitions.records(sources)) == []
@@ -113,8 +138,19 @@ def test_an_image_gets_a_database_of_the_definitions_among_the_services(tmp_path
     run = found["/etc/s6-rc/compiled/image/servicedirs/web/run"]
     assert isinstance(run, File)
     assert run.mode == 0o755
+    up = found["/usr/share/initfs/definitions/first/up"]
+    assert isinstance(up, File)
+    assert up.data.startswith(b"#!/bin/sh\n")
     again = {record.path: record for record in definitions.records(sources)}
     assert again == found, "the same bytes each time"
+
+
+def test_the_definitions_of_this_repository_are_sound() -> None:
+    found = {record.path for record in definitions.records(Sources())}
+    assert "/etc/s6-rc/compiled/image/db" in found
+    assert "/usr/share/initfs/definitions/base/contents.d/data" in found
+    assert "/usr/share/initfs/definitions/default" not in found, "a set has its own"
+    assert not [path for path in found if path.endswith("README.md")]
 
 
 def test_wrong_definitions_are_an_error_of_the_build(tmp_path: Path) -> None:

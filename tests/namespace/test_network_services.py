@@ -250,7 +250,9 @@ def test_copies_and_links_on_the_device_are_there_again_after_a_boot(tmp_path: P
 
 def test_every_service_of_the_repository_says_what_it_is_and_runs_with_next_to_no_environment() -> None:
     # VAR-238 (partly)
-    found = [path for path in sorted(Path(SERVICES).iterdir()) if path.is_dir()]
+    found = [
+        path for path in sorted(Path(SERVICES).iterdir()) if path.is_dir() and path.name != "definitions"
+    ]
     assert len(found) >= 24
     for service in found:
         run = (service / "run").read_text()
