@@ -147,9 +147,9 @@ def test_a_cable_pulled_20_times_at_random_ends_in_a_lease(network: Network) -> 
     chance = random.Random(seed)
     for _ in range(20):
         pull(client, 0)
-        client.run(f"usleep {chance.randrange(1_500_000)}", timeout=LIMIT)
+        client.run(f"usleep {chance.randrange(700_000)}", timeout=LIMIT)
         plug(client, 0)
-        client.run(f"usleep {chance.randrange(1_500_000)}", timeout=LIMIT)
+        client.run(f"usleep {chance.randrange(700_000)}", timeout=LIMIT)
 
     result = client.run(
         "wait-for -t 60000 address eth0 && wait-for -t 60000 route default", timeout=LIMIT + 60
