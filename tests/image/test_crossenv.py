@@ -52,11 +52,9 @@ def test_what_a_board_requires_is_in_its_image_extensions_included(
 
     board = dataclasses.replace(model.load("qemu-arm64"), requirements=(str(copied(tmp_path)),))
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
-    here = Path(__file__).resolve().parent / "fixture"
-    sources = Sources(package=here / "initfs", services=here / "services", ports=here / "ports")
 
     with Report("quiet") as report:
-        image = build(board, reporter=report, sources=sources, output=tmp_path / "image")
+        image = build(board, reporter=report, output=tmp_path / "image")
 
     inside = cpio.read(host.run(["zstd", "-dqc", str(image.initramfs)], what="read the image"))
     modules = [path for path in inside if "sum_extension" in path]

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shutil
 from typing import TYPE_CHECKING
 from urllib.request import urlopen
 
+from board import crossenv, host, model
+
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from qemu.vm import Machine
 
 LIMIT = 60.0  # seconds for what takes one
@@ -114,3 +119,15 @@ def test_the_agent_comes_back_when_it_is_killed(vm: Machine) -> None:
     vm.wait_for("ready", service="agent", after=mark, timeout=LIMIT)
 
     assert output(vm, "echo again") == "again\n"
+
+
+def test_an_extension_module_that_was_cross_built_is_imported(
+    board: str, vm: Machine, tmp_path: Path
+) -> None:
+    source = shutil.copytree(host.ROOT / "tests/image/fixture/extension", tmp_path / "source")
+    built = crossenv.install(crossenv.crossenv(model.load(board)), [str(source)], tmp_path / "out")
+    put = vm.run(f"cat >/run/{built[0].name}", stdin=built[0].read_bytes(), timeout=LIMIT)
+    assert put.returncode == 0, put
+    code = "import sys; sys.path.insert(0, '/run'); import sum_extension; print(sum_extension.add(2, 3))"
+
+    assert output(vm, f'python3 -IS -c "{code}"') == "5\n"
