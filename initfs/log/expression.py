@@ -9,64 +9,70 @@ from initfs.notify import ere
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
     from re import Pattern
 
 SPARSE = 256  # bytes: matches that are this far apart are worth a jump from one to the next
-_PLAIN = re.compile(rb"\^?[A-Za-z0-9 _:/=,;@%<>\"'#&~!-](?![*?{])[^|]*", re.DOTALL)
+_ANCHORED = re.compile(r"\^(?![*+?{])(?:[^|]*|\([^()\[\]\\]*\)[^|]*)", re.DOTALL)  # it has no other branch
 
 
 class Expression:
     """One expression, and the lines that match it.
 
-    The engine finds an expression that begins with a plain character by leaping, a gigabyte a second; others it tries at every position,
-    and then a call for each line is faster.
+    An expression that begins with `^` is looked for behind each newline, all over the block in one call. Another is looked for over the block
+    as well; but where most lines match, a call for each line is faster, unless it is seen at once that all do.
     """
 
-    __slots__ = ("_leaping", "_pattern", "_shifted", "one")
+    __slots__ = ("_at_begin", "_tail", "one")
 
     def __init__(self, text: str) -> None:
         """ValueError, with the reason, when TEXT is not an expression."""
         source = os.fsencode(text).decode("latin-1")  # one character per byte
-        self._pattern = _compile(ere.translate(source, lines=True))
-        self.one = self._pattern.search
-        self._leaping: Pattern[bytes] | None = None
-        self._shifted = source.startswith("^")
-        if _PLAIN.fullmatch(source.encode("latin-1")):
-            rest = ere.translate(source[self._shifted :], lines=True)
-            self._leaping = _compile("\\n" * self._shifted + rest)
+        translated = ere.translate(source, lines=True)
+        self.one = _compile(translated).search
+        self._tail = _compile(f"(?:{translated})[^\\n]*\\n")
+        self._at_begin: Pattern[bytes] | None = None
+        if _ANCHORED.fullmatch(source):
+            rest = ere.translate(source[1:], lines=True)
+            self._at_begin = _compile(f"\\n(?!\\Z)(?:{rest})[^\\n]*")
 
     def keep(self, text: bytes) -> bytes:
         """The lines of TEXT that match."""
-        if self._leaping is None:
-            return b"".join(filter(self.one, _split(text)))
+        if self._at_begin is not None and text.endswith(b"\n"):
+            found = b"".join(self._at_begin.findall(b"\n" + text))
+            return found[1:] + b"\n" if found else b""
         return b"".join(self._leap(text, kept=True))
 
     def drop(self, text: bytes) -> bytes:
         """The lines of TEXT that do not match."""
-        if self._leaping is None:
-            return b"".join([line for line in _split(text) if not self.one(line)])
+        if self._at_begin is not None and text.endswith(b"\n"):
+            return self._at_begin.sub(b"", b"\n" + text)[1:]
         found = self._leap(text, kept=False)
         return found[0] if len(found) == 1 else b"".join(found)
 
     def _leap(self, text: bytes, *, kept: bool) -> list[bytes]:
         """From match to match; when they are dense, line by line from there."""
-        assert self._leaping is not None
-        search, shift = self._leaping.search, self._shifted
-        # The newline before a line stands for its beginning, and the first line gets one.
-        source = b"\n" + text if shift else text
-        size, at, count = len(text), 0, 0
+        search, size = self.one, len(text)
+        at = count = matched = 0
         found: list[bytes] = []
-        while at < size and (match := search(source, at)) is not None:
-            where = match.start()
-            begin = where if shift else text.rfind(b"\n", at, where) + 1 or at
-            end = text.find(b"\n", max(match.end() - shift, begin)) + 1 or size
+        while at < size and (match := search(text, at)) is not None:
+            begin = text.rfind(b"\n", at, match.start()) + 1 or at
+            end = text.find(b"\n", match.end()) + 1 or size
             found.append(text[begin:end] if kept else text[at:begin])
+            matched += end - begin
             at = end
             count += 1
             if count & 15 == 0 and at < count * SPARSE:
-                rest = _split(text[at:])
-                return [*found, *(line for line in rest if (self.one(line) is not None) is kept)]
+                rest = text[at:]
+                if matched == at and len(self._tail.findall(rest)) == rest.count(b"\n"):
+                    return [*found, rest] if kept else found
+                return [*found, *_chosen(search, rest, kept=kept)]
         return found if kept else [*found, text[at:]] if at else [text]
+
+
+def _chosen(search: Callable[[bytes], object], text: bytes, *, kept: bool) -> Iterable[bytes]:
+    lines = _split(text)
+    return filter(search, lines) if kept else [line for line in lines if search(line) is None]
 
 
 def _compile(translated: str) -> Pattern[bytes]:

@@ -13,6 +13,7 @@ worth is the most. A clean end removes it. It belongs to a life of the machine: 
 
 from __future__ import annotations
 
+import fcntl
 import os
 from errno import ENOSPC
 
@@ -22,9 +23,10 @@ from initfs.log.record import Record
 from initfs.value import replace
 
 NAME, NEW = "inbox", "inbox.new"
-AT_ONCE = 65536
+AT_ONCE = 1 << 17  # bytes: what a block costs is shared by more lines than a pipe holds by default
 RING = 1 << 17
 SMALL = 16384  # bytes: after a block of so many, giving the pages back costs less than they do
+_BLANKS = records.BLANK * 65536
 _CREATE = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -35,6 +37,15 @@ def boot_id() -> bytes:
         return bytes.fromhex(text)[:16].ljust(16, b"\0")
     except (OSError, ValueError):
         return bytes(16)
+
+
+def widen(pipe: int) -> None:
+    """Have a pipe hold AT_ONCE bytes. One that cannot, because its user's pipes have their share (pipe(7)), does its work as it is."""
+    try:
+        if fcntl.fcntl(pipe, fcntl.F_GETPIPE_SZ) < AT_ONCE:
+            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, AT_ONCE)
+    except OSError:
+        return
 
 
 class Inbox:
@@ -87,6 +98,8 @@ class Inbox:
         self._exact = True
         self._limit = records.EXACT
         os.ftruncate(self._fd, self._taken)
+        held, state = self._idle
+        self.note(0, 0, held, (), state)
 
     def data(self) -> bytes:
         """What is taken and not yet done with."""
@@ -120,7 +133,6 @@ class Inbox:
         """The first USED bytes are written. (As long as nothing else is recorded, doing them again changes nothing.)"""
         self._start += used
         self._data = self._data[used:]
-        self._limit = records.EXACT if self._exact else 0
         if not self._data and (used < SMALL or self._exact):
             self.note(0, 0, held, (), state)
             os.ftruncate(self._fd, records.SIZE)
@@ -137,11 +149,17 @@ class Inbox:
             return
         end, (held, state) = self._start, self._idle
         self.note(0, 0, held, (), state)
-        os.pwrite(self._fd, records.BLANK * (end - records.SIZE), records.SIZE)
+        self._blank(records.SIZE, end)
         os.pwrite(self._fd, self._data, records.SIZE)
         self._start, self._taken, self._limit = records.SIZE, records.SIZE + len(self._data), end
         self.note(0, 0, held, (), state)
         os.ftruncate(self._fd, end)
+        self._limit = 0  # recorded before more comes: behind a limit it would not be found
+        self.note(0, 0, held, (), state)
+
+    def _blank(self, begin: int, end: int) -> None:
+        while begin < end:
+            begin += os.pwrite(self._fd, _BLANKS[: end - begin], begin)
 
     def _renew(self, left: Record | None = None) -> None:
         """Begin a new file with what is left of the old one. OSError."""

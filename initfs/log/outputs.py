@@ -39,6 +39,7 @@ class Outputs:
         """
         self._route = Route(script.steps, compile_ or _expression)
         self._offset = offset
+        self._prefixes = [os.fsencode(action.prefix) for action in script.actions]
         self._sinks: list[Sink] = [_sink(action, offset) for action in script.actions]
         self.dirs = [sink for sink in self._sinks if isinstance(sink, Logdir)]
 
@@ -69,8 +70,9 @@ class Outputs:
         stamp.TooMuch: the block is to be smaller; nothing has been written.
         """
         calendar = time.localtime(moment // stamp.NANO)
-        for sink, action, text, skip in zip(self._sinks, self._route.actions, texts, skips, strict=True):
-            head = _head(action, moment, calendar, self._offset) if stamped else b""
+        rows = zip(self._sinks, self._route.actions, self._prefixes, texts, skips, strict=True)
+        for sink, action, prefix, text, skip in rows:
+            head = _stamps(action, moment, calendar, self._offset) + prefix if stamped else b""
             sink.offer(text, head, skip)
 
     def push(self) -> bool:
@@ -140,11 +142,11 @@ def _expression(pattern: str) -> Expression:
         raise BadScript(f"{pattern}: {error}") from None
 
 
-def _head(action: Action, moment: int, calendar: time.struct_time, offset: int) -> bytes:
-    """What goes before each line of an action."""
+def _stamps(action: Action, moment: int, calendar: time.struct_time, offset: int) -> bytes:
+    """What goes before each line of an action, and before its prefix."""
     head = stamp.label(moment, offset) if action.tai else b""
     if action.local:
         head += stamp.local(calendar, moment)
     if action.human:
         head += stamp.human(time.gmtime(moment // stamp.NANO), moment, action.human)
-    return head + os.fsencode(action.prefix)
+    return head

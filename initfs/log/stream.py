@@ -11,7 +11,7 @@ import time
 
 from initfs import say, tai
 from initfs.log import lines, record, stamp
-from initfs.log.inbox import AT_ONCE, Inbox, Memory
+from initfs.log.inbox import AT_ONCE, Inbox, Memory, widen
 from initfs.log.outputs import Outputs
 from initfs.loop import NEVER
 from initfs.value import value
@@ -123,6 +123,7 @@ class Stream:
         logdir = self._out.dirs[0]
         try:
             self._source = Inbox(logdir.fd, self._number)
+            widen(self.fd)
         except OSError as error:
             if error.errno not in NO_INBOX:
                 raise
