@@ -22,7 +22,7 @@ RESTORED = (signals.PIPE, signals.XFSZ)
 def spawn(
     path: str,
     argv: Sequence[str],
-    environment: Mapping[str, str],
+    environment: Mapping[str, str] | Mapping[bytes, bytes],
     *,
     descriptors: Sequence[tuple[int, int]] = (),
     directory: int | None = None,
@@ -33,13 +33,14 @@ def spawn(
     DESCRIPTORS are (ours, child's) pairs, dup2'ed in order; everything else of ours is close-on-exec. DIRECTORY is a
     descriptor to be its working directory: this process moves there for the call, which is safe with one thread only.
     """
+    global unclaimed  # noqa: PLW0603
     actions = [(os.POSIX_SPAWN_DUP2, ours, theirs) for ours, theirs in descriptors]
     if directory is not None:
         os.fchdir(directory)
     if _limits:
         _limit_descriptors(_limits[0])
     try:
-        return os.posix_spawn(
+        unclaimed = os.posix_spawn(
             path,
             list(argv),
             environment,
@@ -48,9 +49,27 @@ def spawn(
             setsigmask=(),
             setsigdef=RESTORED,
         )
+        return unclaimed
     finally:
         if _limits:
             _limit_descriptors(_limits[1])
+
+
+unclaimed = 0  # the child that was started last, until its starter has taken note: what an error in between leaves behind
+
+
+def end_unclaimed() -> None:
+    """End a child that was started and that an error kept anybody from taking note of: it would be a second one beside its successor."""
+    pid = unclaimed
+    if pid:
+        claimed()
+        kill(pid, signals.KILL)
+
+
+def claimed() -> None:
+    """The last child is known to whom it may concern."""
+    global unclaimed  # noqa: PLW0603
+    unclaimed = 0
 
 
 _limits: tuple[int, int] | None = None  # the soft limit of open files that children get, and ours

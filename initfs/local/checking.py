@@ -76,13 +76,15 @@ class Check:
                 changed.pop(name, None)
             changed.pop("PROTO", None)
         else:
-            changed[prefix + "LOCALPATH"] = (self._local if self._local is not None else local())[:NAME_MAX]
+            changed[prefix + "LOCALPATH"] = local()[:NAME_MAX] if self._local is None else self._local
         return Passed(changed, self._line(rule, changed))
 
     def _rule(self, uid: int, gid: int) -> access.Rule | None:
         """The rule that lets this client in, or None."""
         if self._rules is None:
-            self._tell(2, "no rules: everybody is let in")
+            if self._verbose >= 2:
+                say.warning("no rules: everybody is let in")
+            self._tell(1, f"allow uid {uid} gid {gid}")
             return access.Rule(allowed=True)
         keys = access.account_keys(uid, gid, os.geteuid(), os.getegid())
         try:

@@ -14,8 +14,8 @@ PAUSE = 1.0  # seconds
 
 
 class Door:
-    """Calls ENTERED(fd) with each connection, close-on-exec and blocking, as long as ROOM() is true. Its owner waits until `retry`,
-    calls `tick`, and calls `update` when the answer of ROOM may have changed.
+    """Calls ENTERED(fd, path of the client) with each connection, close-on-exec and blocking, as long as ROOM() is true. Its owner waits
+    until `retry`, calls `tick`, and calls `update` when the answer of ROOM may have changed.
     """
 
     __slots__ = ("_entered", "_listener", "_loop", "_open", "_room", "retry")
@@ -25,7 +25,7 @@ class Door:
         around: loop.Loop,
         listener: socket,
         room: Callable[[], bool],
-        entered: Callable[[int], None],
+        entered: Callable[[int, str], None],
     ) -> None:
         listener.setblocking(False)
         self.retry = loop.NEVER
@@ -52,7 +52,7 @@ class Door:
         as the next turn when there is none.
         """
         try:
-            fd = sockets.accept(self._listener)
+            fd, path = sockets.accept(self._listener)
         except (BlockingIOError, ConnectionAbortedError):
             return
         except OSError as error:
@@ -60,5 +60,5 @@ class Door:
             self.retry = loop.now() + PAUSE
             self.update()
             return
-        self._entered(fd)
+        self._entered(fd, path)
         self.update()

@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import os
 
-from initfs import files, say
+from initfs import say
 from initfs.chain import descriptors
 from initfs.chain import next as chain
 from initfs.local import sockets
 from initfs.options import parse
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from socket import socket
 
 USAGE = "ipcclient [-q | -Q | -v] [-p bindpath] [-l localname] path prog..."
 READING, WRITING = 6, 7
@@ -26,8 +30,7 @@ def main(argv: list[str]) -> int:
     made = sockets.new()
     try:
         if local is not None:
-            files.remove(local)
-            made.bind(sockets.address(local))
+            _bind(made, local)
         made.connect(where)
     except OSError as error:
         raise say.unable(f"connect to {rest[0]}", error) from error
@@ -41,6 +44,14 @@ def main(argv: list[str]) -> int:
         os.environ["IPCLOCALPATH"] = name
     attach(made.detach())
     return chain.run(rest[1:], USAGE)
+
+
+def _bind(made: socket, path: str) -> None:
+    """Give the client a name. What is there already is somebody's, and stays."""
+    try:
+        made.bind(sockets.address(path))
+    except OSError as error:
+        raise say.unable(f"bind to {path}", error) from error
 
 
 def attach(fd: int) -> None:

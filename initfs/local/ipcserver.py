@@ -25,5 +25,5 @@ def main(argv: list[str]) -> int:
 
 def line(found: list[tuple[str, str]], rest: list[str]) -> list[str]:
     """The command line that it stands for."""
-    server = ["ipcserverd", *rewriting.verbosity(dict(found)), *rewriting.options(found, "1PpcC"), "--"]
+    server = ["ipcserverd", *rewriting.verbosity(found), *rewriting.options(found, "1PpcC"), "--"]
     return rewriting.beginning(found, rest[0]) + server + rest[1:]

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 
-from initfs import process, say
+from initfs import say
 from initfs.chain import next as chain
-from initfs.local import checking, ipcserver_access, links, serving, sockets, warm
+from initfs.local import checking, ipcserver_access, links, serving, sockets, starting, warm
 from initfs.loop import Loop
 from initfs.options import number, parse
 from initfs.programs import PROGRAMS
@@ -34,7 +34,6 @@ def main(argv: list[str]) -> int:
     verbose = number(given.get("v", "1"), USAGE)
     if not sockets.listening(0):
         raise say.Fatal(say.USAGE, "descriptor 0 is not a Unix socket that listens")
-    process.raise_descriptor_limit(limits.most + 64)
     around = Loop()
     listener = sockets.of(os.dup(0))
     os.set_inheritable(listener.fileno(), False)
@@ -51,7 +50,7 @@ def main(argv: list[str]) -> int:
 def limits_of(given: dict[str, str], found: list[tuple[str, str]]) -> serving.Limits:
     """What the options say."""
     most = min(number(given.get("c", "40"), USAGE, 1), MOST)
-    each = min(number(given.get("C", str(most)), USAGE, 1), most)
+    each = min(number(given.get("C", "40"), USAGE, 1), most)
     lookup = ["p", *(letter for letter, _ in found if letter in "Pp")][-1]
     return serving.Limits(most, each, lookup == "p")
 
@@ -60,8 +59,9 @@ def starter(program: list[str], around: Loop, listener: int) -> Callable[[int, V
     """What serves a connection: decides in this process what our own links at the beginning of PROGRAM decide, and starts the rest."""
     if program[0] == "initfs" and chain.ours(program[1:]):
         program = program[1:]
-    _forget_credentials()
-    inherited = dict(os.environ)
+    for name in (serving.REMOTEEUID, serving.REMOTEEGID):  # what we were told is not said of our clients
+        os.environb.pop(name, None)
+    inherited, path = dict(os.environb), os.environ.get("PATH")
     decisions = links.understood(program)
     for word in program:
         if chain.ours([word]):  # loaded now, once, and not in each copy
@@ -69,14 +69,20 @@ def starter(program: list[str], around: Loop, listener: int) -> Callable[[int, V
     warm.ready()
 
     def start(fd: int, variables: Variables) -> int:
-        passed = links.follow(decisions, checking.Passed(inherited | variables, program), fd)
+        return starting.spawn(program, inherited | variables, ((fd, 0), (fd, 1)), path)
+
+    def decide(fd: int, variables: Variables) -> int:
+        given = {os.fsdecode(name): os.fsdecode(text) for name, text in (inherited | variables).items()}
+        passed = links.follow(decisions, checking.Passed(given, program), fd)
         if passed is None:
             return 0
         if chain.ours(passed.program):
             return copy(passed, fd, around, listener)
-        return spawn(passed, fd)
+        return starting.spawn(
+            passed.program, passed.environment, ((fd, 0), (fd, 1)), passed.environment.get("PATH")
+        )
 
-    return start
+    return decide if chain.ours(program) else start
 
 
 def copy(passed: checking.Passed, fd: int, around: Loop, listener: int) -> int:
@@ -87,24 +93,3 @@ def copy(passed: checking.Passed, fd: int, around: Loop, listener: int) -> int:
         return chain.run(list(passed.program), USAGE)
 
     return warm.fork(become, around, ((fd, 0), (fd, 1)), serving.CAUGHT, (fd, listener))
-
-
-def spawn(passed: checking.Passed, fd: int) -> int:
-    """Start another program; its pid."""
-    failed: OSError = FileNotFoundError(2, os.strerror(2))
-    for path in process.candidates(passed.program[0], passed.environment):
-        try:
-            return process.spawn(
-                path, passed.program, passed.environment, descriptors=((fd, 0), (fd, 1)), session=False
-            )
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        except OSError as error:
-            failed = error
-    raise failed
-
-
-def _forget_credentials() -> None:
-    """What the server was told must not look as if it were said of its clients."""
-    for name in ("REMOTEEUID", "REMOTEEGID"):
-        os.environ.pop(serving.PREFIX + name, None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
 BINDER = "dDa:b:"
 IDENTITY = "G:g:u:U"
@@ -28,9 +28,7 @@ def _words(letter: str, text: str) -> list[str]:
     return [f"-{letter}", text] if text else [f"-{letter}"]
 
 
-def verbosity(given: Mapping[str, str]) -> list[str]:
-    """-q, -Q, -v become the server's -v 0, 1, 2."""
-    for letter, level in (("q", "0"), ("v", "2")):
-        if letter in given:
-            return ["-v", level]
-    return []
+def verbosity(found: Sequence[tuple[str, str]]) -> list[str]:
+    """-q, -Q, -v become the server's -v 0, 1, 2; the last one counts."""
+    letters = [letter for letter, _ in found if letter in "qQv"]
+    return ["-v", str("qQv".index(letters[-1]))] if letters else []

@@ -19,10 +19,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from socket import socket
 
-    Variables = dict[str, str]
+    Variables = dict[bytes, bytes]
 
 CAUGHT = (signals.CHLD, signals.TERM, signals.HUP, signals.QUIT, signals.ABRT)
 PREFIX = "IPC"
+_NAMES = [f"{PREFIX}{name}".encode() for name in ("CONNNUM", "REMOTEPATH", "REMOTEEUID", "REMOTEEGID")]
+CONNNUM, REMOTEPATH, REMOTEEUID, REMOTEEGID = _NAMES
 
 
 @value
@@ -57,22 +59,23 @@ class Server:
         self._door.update()
         while not self._leaving:
             self._loop.turn(self._door.retry)
-            self._door.tick(loop.now())
+            if self._door.retry != loop.NEVER:
+                self._door.tick(loop.now())
         return say.OK
 
     def _room(self) -> bool:
         return self._admission.room() and not self._leaving
 
-    def _entered(self, fd: int) -> None:
+    def _entered(self, fd: int, path: str) -> None:
         connection = sockets.of(fd)
         try:
-            self._serve(connection)
+            self._serve(connection, path)
         except Exception as error:  # noqa: BLE001 # one client's trouble is not the others'
             say.warning(f"bug: {say.describe(error)}; going on")
         finally:
             connection.close()
 
-    def _serve(self, connection: socket) -> None:
+    def _serve(self, connection: socket, path: str) -> None:
         peer = None
         if self._limits.credentials:
             try:
@@ -85,10 +88,10 @@ class Server:
         if not number:
             self._tell(1, f"refused uid {uid}: {self._limits.each} connections")
             return
-        variables = {"PROTO": PREFIX, f"{PREFIX}CONNNUM": str(number), f"{PREFIX}REMOTEPATH": ""}
+        variables = {b"PROTO": PREFIX.encode(), CONNNUM: b"%d" % number, REMOTEPATH: os.fsencode(path)}
         if peer is not None:
-            variables[f"{PREFIX}REMOTEEUID"] = str(peer.uid)
-            variables[f"{PREFIX}REMOTEEGID"] = str(peer.gid)
+            variables[REMOTEEUID] = b"%d" % peer.uid
+            variables[REMOTEEGID] = b"%d" % peer.gid
         try:
             pid = self._start(connection.fileno(), variables)
         except OSError as error:

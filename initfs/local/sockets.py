@@ -89,9 +89,13 @@ def connect(path: str, deadline: float = loop.NEVER) -> socket:
     return made
 
 
-def accept(listener: socket) -> int:
-    """The descriptor of the next connection, close-on-exec and blocking. BlockingIOError when there is none."""
-    return int(listener._accept()[0])  # type: ignore[attr-defined]  # noqa: SLF001
+def accept(listener: socket) -> tuple[int, str]:
+    """The descriptor of the next connection, close-on-exec and blocking, and the path that its client is bound to, "" for none.
+
+    BlockingIOError when there is no connection.
+    """
+    fd, name = listener._accept()  # type: ignore[attr-defined]  # noqa: SLF001
+    return fd, name if isinstance(name, str) else ""  # an abstract name, bytes, is no path
 
 
 def listening(fd: int) -> bool:

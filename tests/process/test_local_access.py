@@ -95,6 +95,19 @@ def test_without_an_environment_nothing_of_the_connection_is_left(place: Path) -
     assert (code, "IPC" in out, "PROTO" in out, "MARK=1" in out) == (0, False, False, True)
 
 
+def test_without_rules_everybody_is_let_in_and_that_is_said(place: Path) -> None:
+    # LOC-155 (partly)
+    name = "n" * 120  # a name that is given is not cut
+    show = ["sh", "-c", "echo $IPCLOCALPATH"]
+    for level, said in (
+        ("0", ""),
+        ("1", "info: allow uid 1000 gid 50\n"),
+        ("2", "warning: no rules: everybody is let in\n"),
+    ):
+        code, out, err = run(ours("ipcserver-access", "-v", level, "-l", name, *show), env=REMOTE)
+        assert (code, out, said in err, bool(err)) == (0, f"{name}\n", True, bool(said))
+
+
 def test_variables_that_are_missing_or_no_ids_are_wrong_usage(place: Path) -> None:
     rule(place / "rules", "uid/default")
     for env in ({}, {"PROTO": "IPC"}, {**REMOTE, "IPCREMOTEEUID": "-1"}, {**REMOTE, "IPCREMOTEEGID": "1 "}):

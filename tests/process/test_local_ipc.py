@@ -6,6 +6,7 @@ import contextlib
 import os
 import pathlib
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -58,6 +59,25 @@ def test_a_client_talks_through_6_and_7_to_a_server_s_0_and_1(path: Path) -> Non
         assert run(ours("ipcclient", "-p", bound, path, "sh", "-c", script))[1] == f"got hi IPC {bound}\n"
 
 
+def test_a_client_s_name_is_told_to_the_server_and_never_takes_the_place_of_a_file(path: Path) -> None:
+    # LOC-152 (partly)
+    talk = ["sh", "-c", "cat <&6"]
+    with server(ours("ipcserver", "-1", path, *SHOW), cwd=path.parent):
+        bound = f"{path}.client"
+        for _, code in ("free", 0), ("taken by the one before", 111):
+            done = run(ours("ipcclient", "-p", bound, path, *talk))
+            assert (done[0], done[1].endswith(f" {bound}\n")) == (code, not code)
+        file = path.parent / "precious"
+        file.write_text("content")
+        code, _, err = run(ours("ipcclient", "-p", file, path, *talk))
+        assert (code, err) == (111, f"ipcclient: fatal: unable to bind to {file}: Address already in use\n")
+        assert file.read_text() == "content"
+        with socket.socket(socket.AF_UNIX) as abstract:  # no path, and not even text
+            abstract.bind(b"\0a\0b\xff" + os.urandom(8))
+            abstract.connect(str(path))
+            assert everything(abstract).endswith(b" 1 \n")
+
+
 def test_a_client_without_a_server_says_so(path: Path) -> None:
     # LOC-152 (partly)
     code, out, err = run(ours("ipcclient", path, "true"))
@@ -95,6 +115,15 @@ def test_beyond_c_clients_wait_and_beyond_those_of_a_user_they_are_refused(
         assert everything(connect(path)) == b""
     assert "refused uid" in log.read_text()
     assert "allow pid" in log.read_text()
+
+
+def test_a_user_has_forty_connections_unless_told_otherwise(path: Path, tmp_path: Path) -> None:
+    # LOC-153 (partly)
+    log = tmp_path / "log"
+    with server(ours("ipcserver", "-1", "-q", "-v", "-c", "60", path, *HELD), log=log):
+        crowd = [connect(path) for _ in range(42)]
+        assert sorted(one.recv(5) for one in crowd) == [b""] * 2 + [b"here\n"] * 40
+    assert log.read_text().count("refused uid") == 2  # of -q and -v the last one counts
 
 
 @pytest.mark.parametrize(

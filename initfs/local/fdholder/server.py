@@ -136,7 +136,7 @@ class Server:
     def _room(self) -> bool:
         return len(self.clients) < self._limits.clients and self._leaving == loop.NEVER
 
-    def _entered(self, fd: int) -> None:
+    def _entered(self, fd: int, _: str) -> None:
         connection = sockets.of(fd)
         granted = self._admit(connection)
         if granted is None:

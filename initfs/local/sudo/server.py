@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 
 from initfs import loop, process, say, signals
-from initfs.local import sockets
+from initfs.local import sockets, starting
 from initfs.local.door import Door
 from initfs.local.sudo.session import Manner, Session
 from initfs.value import replace
@@ -75,7 +75,7 @@ class Server:
     def _room(self) -> bool:
         return len(self._sessions) < self._most and not self.leaving
 
-    def _entered(self, fd: int) -> None:
+    def _entered(self, fd: int, _: str) -> None:
         connection = sockets.of(fd)
         if not self._admitted(connection):
             connection.close()
@@ -97,15 +97,8 @@ class Server:
 
 def spawn(argv: list[bytes], environment: dict[bytes, bytes], descriptors: tuple[int, ...]) -> int:
     """Start a program, found through PATH, with these as its descriptors 0, 1 and 2. OSError: ENOENT when there is none."""
-    failed: OSError = FileNotFoundError(2, os.strerror(2))
-    words = [os.fsdecode(word) for word in argv]
-    settings = {os.fsdecode(name): os.fsdecode(content) for name, content in environment.items()}
+    path = environment.get(b"PATH")
     pairs = [(fd, number) for number, fd in enumerate(descriptors)]
-    for path in process.candidates(words[0], settings) if words[0] else []:
-        try:
-            return process.spawn(path, words, settings, descriptors=pairs, session=False)
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        except OSError as error:
-            failed = error
-    raise failed
+    return starting.spawn(
+        [os.fsdecode(word) for word in argv], environment, pairs, None if path is None else os.fsdecode(path)
+    )

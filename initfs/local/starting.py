@@ -1,0 +1,37 @@
+"""A program that is started for a client: found through PATH, with the descriptors that it is given and nothing else of ours."""
+
+from __future__ import annotations
+
+import os
+
+from initfs import process
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+def spawn(
+    argv: Sequence[str],
+    environment: Mapping[str, str] | Mapping[bytes, bytes],
+    descriptors: Sequence[tuple[int, int]],
+    path: str | None = None,
+) -> int:
+    """Start ARGV with DESCRIPTORS, (ours, its) pairs; its pid. OSError: ENOENT when there is no such program in PATH.
+
+    A server gives its environment as bytes, encoded once: as strings it is encoded for every child.
+    """
+    name = argv[0]
+    if "/" in name:
+        return process.spawn(name, argv, environment, descriptors=descriptors, session=False)
+    failed: OSError | None = None
+    for place in process.candidates(name, {} if path is None else {"PATH": path}) if name else ():
+        if not os.path.lexists(place):
+            continue  # a look costs a hundredth of a child that cannot execute it
+        try:
+            return process.spawn(place, argv, environment, descriptors=descriptors, session=False)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            failed = error
+    raise failed or FileNotFoundError(2, os.strerror(2))
