@@ -58,10 +58,8 @@ class Engine:
             busy = self._start_some()
             if self._ended:
                 self._collect()
-            elif self._jobs:
-                self._turn()
-            elif busy:
-                self._loop.turn(loop.now() + AGAIN)  # the runner is, with others
+            elif self._jobs or busy:
+                self._turn(busy=busy)
         self._change = None
         self._began.clear()
         if self._verbosity >= 3:
@@ -77,9 +75,10 @@ class Engine:
 
         self._most = max(1, (resource.getrlimit(resource.RLIMIT_NOFILE)[0] - SPARE) // EACH)
 
-    def _turn(self) -> None:
+    def _turn(self, *, busy: bool) -> None:
+        """Wait for what comes next; BUSY: the runner is, so it has to be asked again."""
         nearest = min(min(self._until.values(), default=loop.NEVER), self._deadline)
-        if self._unsettled:
+        if self._unsettled or busy:
             nearest = min(nearest, loop.now() + AGAIN)
         self._loop.turn(nearest)
         for number, job in list(self._unsettled.items()):
@@ -89,7 +88,7 @@ class Engine:
 
     def _expire(self) -> None:
         now = loop.now()
-        if now >= self._deadline and self._jobs and not self._ended:
+        if now >= self._deadline and (self._jobs or self._waiting) and not self._ended:
             raise TimedOut
         for number in [number for number, until in self._until.items() if until <= now]:
             if self._jobs[number].outcome is None:

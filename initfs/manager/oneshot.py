@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import os
 
-from initfs import say
+from initfs import loop, say
 from initfs.local import sockets
 from initfs.local.sudo import protocol
 from initfs.local.wire import frame
 from initfs.manager.model import RUNNER
+from initfs.supervise import client
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,10 +21,11 @@ if TYPE_CHECKING:
 WORDS = ("down", "up", "reload")
 _STARTED = len(protocol.HELLO)
 _WHOLE = _STARTED + 5  # hello, a byte when it is started, four at the end
+RETURNS = 30.0  # seconds within which a runner that died has to be there again
 
 
 class Busy(Exception):
-    """The runner has too many clients that it has not looked at yet."""
+    """The runner has too many clients that it has not looked at yet, or it died and is about to be started again."""
 
 
 class Runner:
@@ -32,6 +34,7 @@ class Runner:
     def __init__(self, live: str) -> None:
         self._directory = f"{live}/servicedirs/{RUNNER}"
         self._fd = -1
+        self._missed = 0.0  # since when nobody has answered
 
     def connect(self) -> socket:
         """A new connection. Busy, or say.Fatal 111."""
@@ -45,8 +48,17 @@ class Runner:
             raise Busy from None
         except OSError as error:
             made.close()
+            if isinstance(error, ConnectionRefusedError | FileNotFoundError) and self._returning():
+                raise Busy from None
             raise say.unable(f"reach the oneshot runner in {self._directory}", error) from error
+        self._missed = 0.0
         return made
+
+    def _returning(self) -> bool:
+        """Whether its supervisor is about to start it again, and has not taken too long. say.Fatal: it has no supervisor."""
+        now = loop.now()
+        self._missed = self._missed or now
+        return now - self._missed < RETURNS and client.read_status(self._directory).wanted
 
     def close(self) -> None:
         if self._fd >= 0:

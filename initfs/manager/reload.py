@@ -56,7 +56,7 @@ class _Reloading:
                 self._waiting.pop(0)
             if self._waiting or self._jobs:
                 self._loop.turn(min(deadline, loop.now() + AGAIN) if self._waiting else deadline)
-            if loop.now() >= deadline and self._jobs:
+            if loop.now() >= deadline and (self._jobs or self._waiting):
                 return False
         return True
 

@@ -353,6 +353,28 @@ def test_rc_killed_anywhere_leaves_a_state_that_a_rerun_completes(world: World) 
     assert not {line[3:] for line in world.told()} & recorded, "what was up is not started again"
 
 
+def test_a_runner_that_is_killed_fails_what_it_ran_and_the_next_change_waits_until_it_is_back(
+    world: World,
+) -> None:
+    # SM-186 (partly) SM-189 (partly)
+    os.mkfifo(world.base / "go")
+    world.oneshot("slow", f"echo begun >{world.tree.ear.path}; read -r line <{world.base}/go")
+    world.oneshot("quick")
+    world.begin()
+    change = world.start("rc", "-l", world.live, "change", "slow")
+    world.tree.ear.until("begun")
+    runner = INTERNAL[0]
+    os.kill(world.pid(runner), signal.SIGKILL)
+    assert change.wait(PATIENCE) == 1
+    (world.base / "go").write_text("go\n")  # the script goes on, whoever started it
+    said, _ = change.communicate(timeout=PATIENCE)
+    assert "slow: unable to start it: the oneshot runner hung up" in said
+    world.rc("change", "quick")
+    assert world.up() == ["quick"]
+    world.run("svc", "-d", "-wD", world.servicedir(runner))
+    assert "Connection refused" in world.rc("-d", "change", "quick", code=1).stderr, "nobody will start it"
+
+
 def test_a_dry_run_tells_all_and_changes_nothing(world: World) -> None:
     # SM-187
     chained(world)
