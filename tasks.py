@@ -26,6 +26,11 @@ PACKAGES = (
     "procps",
     "strace",
     "util-linux",
+    "e2fsprogs",
+    "fdisk",
+    "mount",
+    "mtools",
+    "signify-openbsd",
 )
 
 
