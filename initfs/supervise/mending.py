@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 
-from initfs.supervise.model import NEVER, Expired, Phase
+from initfs import process
+from initfs.supervise.model import NEVER, Expired, NotSpawned, Phase, Spawned
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,16 +18,15 @@ if TYPE_CHECKING:
     from initfs.supervise.tree import Tree
     from initfs.supervise.unit import Unit
 
-PAUSE = 1.0  # seconds between two such looks: an error that stays must not become all there is to do
-
 
 def mend(tree: Tree, scandir: Scandir) -> None:
     """Compare everything with the kernel, and ask for a scan."""
+    process.end_unclaimed()
     for entry in list(scandir._entries.values()):
         _mend_entry(tree, scandir, entry)
     tree.died()
     if not scandir._ending:
-        scandir.request()
+        scandir.request(soon=True)
 
 
 def _mend_entry(tree: Tree, scandir: Scandir, entry: Entry) -> None:
@@ -44,16 +44,33 @@ def _mend_entry(tree: Tree, scandir: Scandir, entry: Entry) -> None:
 
 def mend_unit(tree: Tree, unit: Unit) -> None:
     """Have the value agree with the kernel, and the tree know its deadline and that its files may be old."""
-    service = unit.service
-    if service.pid and unit._pidfd < 0:
-        if is_ours(service.pid):
-            tree.own(service.pid, unit)
-        else:
-            unit.died(0)  # how it ended, nobody knows any more
-    elif service.phase == Phase.DOWN and service.wanted and service.deadline == NEVER:
-        unit.feed(Expired())
+    if unit.service.pid:
+        _mend_process(tree, unit, unit.service.pid)
+    else:
+        _mend_answer(tree, unit)
     tree.settled(unit)
     tree.changed(unit)
+
+
+def _mend_process(tree: Tree, unit: Unit, pid: int) -> None:
+    """A death that was fetched may not have been delivered; then how it ended, nobody knows any more."""
+    if unit._pidfd >= 0:
+        return
+    if is_ours(pid):
+        tree.own(pid, unit)
+    else:
+        unit.died(0)
+
+
+def _mend_answer(tree: Tree, unit: Unit) -> None:
+    """A start may not have been made, or its answer not delivered."""
+    started = next((pid for pid, owner in tree._owners.items() if owner is unit), 0)
+    if started:
+        unit.feed(Spawned(started))
+    elif unit.service.phase == Phase.FINISH:
+        unit.feed(NotSpawned("", NEVER))
+    elif unit.service.phase == Phase.DOWN and unit.service.wanted and unit.service.deadline == NEVER:
+        unit.feed(Expired())
 
 
 def is_ours(pid: int) -> bool:

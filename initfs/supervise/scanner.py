@@ -80,7 +80,6 @@ class Svscan:
         self.on_end = self.end  # who is told that an end was asked for
         self.ending = self.renewing = False
         self.scanning = True
-        self._mended = -NEVER
         self._aborted = False
         self._pending = ""
         self._home = -1 if luggage else os.open(".", os.O_PATH | os.O_CLOEXEC)
@@ -164,25 +163,15 @@ class Svscan:
     def go_on(self, due: float) -> None:
         """Wait until something happens, at most until DUE, and do what it asks for. What an error has interrupted is mended first."""
         if self.tree.troubled:
-            due = self._mend()
-        was, self.tree.troubled = self.tree.troubled, True
-        self.tree.interrupted = False
+            from initfs.supervise import mending
+
+            mending.mend(self.tree, self.scandir)
+        self.tree.troubled = True
         self.tree.turn(due)
         if self.scanning and not self.ending:
             self.scandir.scan_if_due()
         self._act()
-        self.tree.troubled = was or self.tree.interrupted
-
-    def _mend(self) -> float:
-        """Mend, unless that was just done; returns when to look again."""
-        from initfs.supervise import mending
-
-        if now() >= self._mended + mending.PAUSE:
-            self._mended = now()
-            self.tree.troubled = False
-            mending.mend(self.tree, self.scandir)
-            return 0.0
-        return self._mended + mending.PAUSE
+        self.tree.troubled = self.tree.interrupted
 
     @property
     def due(self) -> float:
@@ -267,6 +256,7 @@ class Svscan:
         except OSError as error:
             say.warning(f"unable to run .svscan/{name}: {say.reason(error)}; the built-in action applies")
             return False
+        process.claimed()
         return True
 
     def _limits(self) -> Limits:

@@ -122,6 +122,8 @@ def _apart(pairs: Pairs) -> tuple[Pairs, list[int]]:
 def _spawn(
     argv: list[str], pairs: Pairs, directory: int, environment: Mapping[str, str], *, apart: bool = False
 ) -> int:
+    process.end_unclaimed()
+
     def spawn() -> int:
         return process.spawn(argv[0], argv, environment, descriptors=pairs, directory=directory)
 

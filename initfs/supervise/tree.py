@@ -90,6 +90,7 @@ class Tree:
     def own(self, pid: int, owner: Owner) -> None:
         """The death of the child PID is OWNER's news."""
         self._owners[pid] = owner
+        process.claimed()
 
     def disown(self, pid: int) -> None:
         """The death of PID is nobody's news any more."""
@@ -132,9 +133,12 @@ class Tree:
         self._turns += 1
         busy = self._starts or self._deaths or self._changed or self._gone
         nearest = min(min(self._due.values(), default=NEVER), min(self._later.values(), default=NEVER))
+        self.interrupted = False
         self.loop.turn(0.0 if busy else min(nearest, deadline))
         if self._deaths:
             self._reap()
+        if self.interrupted:
+            return  # what went wrong is looked at before the same service is touched again
         self._expire()
         self._work()
         self._let_go()

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from initfs import loop, say
-from initfs.supervise import automaton, mending, scandir, starting, tree
+from initfs.supervise import automaton, scandir, starting, tree
 from initfs.supervise.scanner import Options, Svscan
 from initfs.supervise.status import decode
 from tests.process.tree import children, make_service
@@ -58,7 +58,7 @@ class World:
     """The tree: a service with a logger, and one without. Pauses are short, so that a thousand faults take seconds."""
 
     def __init__(self, base: Path) -> None:
-        for module, names in ((automaton, ("GOOD", "PAUSE")), (starting, ("RETRY",)), (tree, ("AGAIN", "SELDOM")), (mending, ("PAUSE",)),
+        for module, names in ((automaton, ("GOOD", "PAUSE")), (starting, ("RETRY",)), (tree, ("AGAIN", "SELDOM")),
                               (scandir, ("NO_PIPE", "TOO_MANY", "OLD_LOGGER", "NO_START", "COME_BACK", "SETTLE"))):  # fmt: skip
             for name in names:
                 setattr(module, name, 0.0 if name == "GOOD" else 0.01)
@@ -115,7 +115,9 @@ class World:
                     (entry.name, entry.unit and entry.unit.service)
                     for entry in self.svscan.scandir._entries.values()
                 ]
-                raise Unwell(f"{state}; children {children(os.getpid())}")
+                raise Unwell(
+                    f"{state}; children {[(pid, Path(f'/proc/{pid}/stat').read_text().split()[2], Path(f'/proc/{pid}/cmdline').read_bytes()) for pid in children(os.getpid())]}"
+                )
             self.turn()
 
     def episode(self, which: int) -> None:
