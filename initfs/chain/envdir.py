@@ -11,6 +11,10 @@ from initfs import say
 from initfs.chain import next as chain
 from initfs.options import parse
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 USAGE = "envdir [-I | -i] [-n] [-f] [-L] [-c character] directory prog..."
 CLAMP = 4095
 BLANKS = b" \t\r"
@@ -54,8 +58,17 @@ def value(
     return line.replace(b"\0", nul)
 
 
-def contents(directory: str, size: int | None, *, directories: bool = False) -> dict[bytes, bytes]:
-    """The content, of at most SIZE bytes, of each file that may be a variable. DIRECTORIES: these are no error."""
+def contents(
+    directory: str,
+    size: int | None,
+    *,
+    directories: bool = False,
+    judge: Callable[[int], None] | None = None,
+) -> dict[bytes, bytes]:
+    """The content, of at most SIZE bytes, of each file that may be a variable. DIRECTORIES: these are no error.
+
+    JUDGE sees each file's descriptor before it is read, and raises OSError to refuse all.
+    """
     at = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         names = [os.fsencode(name) for name in os.listdir(at)]
@@ -64,7 +77,7 @@ def contents(directory: str, size: int | None, *, directories: bool = False) -> 
             if name.startswith(b".") or b"=" in name:
                 continue
             try:
-                found[name] = _content(name, at, size)
+                found[name] = _content(name, at, size, judge)
             except OSError as error:
                 if not (directories and isinstance(error, IsADirectoryError)):
                     raise OSError(error.errno, error.strerror, f"{directory}/{os.fsdecode(name)}") from None
@@ -73,10 +86,22 @@ def contents(directory: str, size: int | None, *, directories: bool = False) -> 
         os.close(at)
 
 
-def _content(name: bytes, at: int, size: int | None) -> bytes:
+def _content(name: bytes, at: int, size: int | None, judge: Callable[[int], None] | None) -> bytes:
     fd = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=at)  # a FIFO must not hang us
-    with os.fdopen(fd, "rb") as file:
-        return file.read(-1 if size is None else size) or b""
+    content = b""
+    try:
+        if judge is not None:
+            judge(fd)
+        while size is None or len(content) < size:
+            piece = os.read(fd, 65536 if size is None else size - len(content))
+            if not piece:
+                break
+            content += piece
+    except BlockingIOError:  # a FIFO into which nobody has written
+        return content
+    finally:
+        os.close(fd)
+    return content
 
 
 def change(values: dict[bytes, bytes | None]) -> None:

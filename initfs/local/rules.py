@@ -3,8 +3,8 @@
     rules/uid/1000/allow      an empty file: let in          rules/uid/1000/deny    keep out, unless there is allow as well
     rules/uid/1000/env/NAME   with allow: a variable         rules/uid/1000/exec    with allow: the command line instead
 
-Whoever can write rules decides who gets in. So a directory of rules that its group or others can write to is not believed: its
-connections are refused until that is mended. Links are followed (several ids may share a rule), and their targets are judged.
+Whoever can write rules decides who gets in, with what. So a directory of rules that its group or others can write to, or such a file in
+`env`, or such an `exec`, is not believed: its connections are refused until that is mended. Links are followed (several ids may share a rule), and their targets are judged.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ GROUP_AND_OTHERS = 0o022
 
 
 class Untrusted(OSError):
-    """A directory of rules that others can write to."""
+    """Rules that others can write to."""
 
 
 class Directory:
@@ -85,8 +85,8 @@ if TYPE_CHECKING:
     Rules = Directory | Compiled
 
 
-def trust(place: str) -> None:
-    """Untrusted when somebody besides its owner can write to PLACE, or its owner is neither root nor us."""
+def trust(place: str | int) -> None:
+    """Untrusted when somebody besides its owner can write to PLACE, a path or a descriptor, or its owner is neither root nor us."""
     status = os.stat(place)
     if status.st_mode & GROUP_AND_OTHERS or status.st_uid not in (0, os.geteuid()):
         raise Untrusted(1, "others can write to it", place)
@@ -99,10 +99,16 @@ def read(place: str) -> Rule | None:
     environment: dict[bytes, bytes | None] = {}
     if _there(f"{place}/env"):
         trust(f"{place}/env")
-        contents = envdir.contents(f"{place}/env", envdir.CLAMP)
+        contents = envdir.contents(f"{place}/env", envdir.CLAMP, judge=trust)
         environment = {name: envdir.value(content) for name, content in contents.items()}
-    script = files.read(f"{place}/exec", size=compiled.SCRIPT_MAX) or b""
-    return Rule(True, tuple(sorted(environment.items())), script)
+    return Rule(True, tuple(sorted(environment.items())), _script(f"{place}/exec"))
+
+
+def _script(path: str) -> bytes:
+    if not _there(path):
+        return b""
+    trust(path)
+    return files.read(path, size=compiled.SCRIPT_MAX) or b""
 
 
 def _there(path: str) -> bool:

@@ -127,6 +127,18 @@ def test_a_directory_of_rules_that_others_can_write_to_lets_nobody_in(
     assert access(rules, *SHOW) == (111, "")
 
 
+@pytest.mark.parametrize("where", ["env/MARK", "exec"])
+@pytest.mark.parametrize("mode", [0o664, 0o646])
+def test_a_file_of_a_rule_that_others_can_write_to_lets_nobody_in(place: Path, where: str, mode: int) -> None:
+    """A variable may be a right, and `exec` is a command line that runs as the server."""
+    rules = place / "rules"
+    at = rule(rules, "uid/1000", MARK="x\n")
+    (at / "exec").write_text("echo ours")
+    assert access(rules, *SHOW) == (0, "ours\n")
+    (at / where).chmod(mode)
+    assert access(rules, *SHOW) == (111, "")
+
+
 @needs_root
 @pytest.mark.parametrize("where", ["uid/1000", "uid", ""])
 def test_a_rule_that_cannot_be_read_is_not_passed_over(place: Path, where: str) -> None:

@@ -77,6 +77,10 @@ def test_a_descriptor_is_stored_listed_retrieved_and_deleted(place: Path) -> Non
         assert run(ours("fdholder-list", path))[1] == ""
         assert run(ours("fdholder-retrieve", path, "gone", "true"))[0] == 1
     assert run(ours("fdholder-list", path))[0] == 111  # nobody listens
+    for number in range(3, 10):  # the number that a connection would have
+        assert run(ours("fdholder-store", "-d", number, path, "x"))[2].endswith(": Bad file descriptor\n")
+    dump = {"FD#": "1", "FD_0": "3", "FDID_0": "x"}
+    assert run(ours("fdholder-setdump", path), env=dump)[2].endswith(": Bad file descriptor\n")
     for bad in ("", "x" * 256):
         assert run(ours("fdholder-store", path, bad))[0] == 100
 
@@ -100,6 +104,7 @@ def test_what_expires_is_closed(place: Path) -> None:
 def test_limits_and_missing_rules(place: Path) -> None:
     # LOC-160
     assert run(ours("fdholder-daemon", place / "s"))[0] == 100
+    assert run(ours("fdholder-daemon", "-i", place / "rules", "-x", "both", place / "s"))[0] == 100
     assert run(ours("fdholderd", "-1"))[0] == 100
     assert run(ours("fdholderd", "-i", place / "rules", "-c", "257"), stdin=subprocess.DEVNULL)[0] == 100
     with server(daemon(place, "-n", "2", "-c", "1")) as process:
@@ -341,6 +346,44 @@ def test_a_client_that_does_not_read_keeps_nobody_waiting_and_nothing_open(place
         held.delete(b"000" + b"n" * 250)  # while copies of it wait to be sent
         deaf.close()
         until(lambda: descriptors(process.pid) == before - 1)
+
+
+def test_clients_that_do_not_read_take_no_descriptors_from_the_others(place: Path) -> None:
+    """Each waits for all that is held: as copies they would be ten times what the process may have."""
+    with server(daemon(place, "-n", "500")) as process, holder(place / "s") as held:
+        for number in range(500):
+            held.store(0, b"%03d" % number + b"n" * 250)
+        before = descriptors(process.pid)
+        crowd = [connect(place / "s") for _ in range(10)]
+        for one in crowd:
+            one.sendall(frame(b"?") * 20)
+        assert len(held.names()) == 500
+        until(lambda: descriptors(process.pid) >= before + len(crowd))
+        assert len(held.names()) == 500  # by now it has answered the last one as well
+        assert descriptors(process.pid) == before + len(crowd)
+        for number in range(500):
+            held.delete(b"%03d" % number + b"n" * 250)
+        held.store(0, b"another")
+        assert held.names() == [b"another"]
+        for one in crowd:
+            one.close()
+        until(lambda: descriptors(process.pid) == before - 499)
+
+
+def test_a_client_without_a_right_to_dumps_cannot_fill_the_holder(place: Path) -> None:
+    rule(place / "mere", own_key(), FDHOLDER_STORE_REGEX="^x")
+    line = ours("fdholder-daemon", "-1", "-i", place / "mere", place / "s")
+    with server(line) as process, holder(place / "s") as held:
+        held.store(0, b"x")
+        before = descriptors(process.pid)
+        greedy = connect(place / "s")
+        socket.send_fds(greedy, [b"\0\0\1\0\0\1"], [0] * 250)
+        assert everything(greedy) == b""
+        with pytest.raises(PermissionError):
+            held.store(0, b"y")
+        with pytest.raises(PermissionError):
+            held.set_dump([])
+        assert descriptors(process.pid) == before
 
 
 # Across restarts --------------------------------------------------------------------------------

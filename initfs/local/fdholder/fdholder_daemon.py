@@ -18,7 +18,7 @@ USAGE = (
 
 def main(argv: list[str]) -> int:
     found, rest = parse(argv[1:], f"1v:c:n:t:T:K:i:x:{rewriting.BINDER}{rewriting.IDENTITY}", USAGE)
-    if len(rest) != 1 or not dict(found).keys() & {"i", "x"}:
+    if len(rest) != 1 or len(dict(found).keys() & {"i", "x"}) != 1:
         raise say.usage(USAGE)
     daemon = ["fdholderd", *rewriting.options(found, "1vcntTKix")]
     return chain.run(rewriting.beginning(found, rest[0]) + daemon, USAGE)

@@ -26,6 +26,11 @@ def main(argv: list[str]) -> int:
         dump = told(os.environb)
     except ValueError as error:
         raise say.Fatal(say.USAGE, f"unable to understand the variables of a dump: {error}") from error
+    try:
+        for one in dump:
+            os.fstat(one.descriptor)  # before a connection can take its number
+    except OSError as error:
+        raise say.unable(f"store descriptor {one.descriptor}", error) from error
     until = commands.deadline(dict(found).get("t", "0"), USAGE)
     commands.ask(rest[0], until, "set the dump", lambda holder: holder.set_dump(dump))
     return say.OK

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 from initfs import say
@@ -20,6 +21,10 @@ def main(argv: list[str]) -> int:
     name, fd = commands.identifier(rest[1], USAGE), descriptors.number(given.get("d", "0"), USAGE)
     life = number(given.get("T", "0"), USAGE)
     limit = time.time_ns() + life * 1_000_000 if life else None
+    try:
+        os.fstat(fd)  # before a connection can take its number
+    except OSError as error:
+        raise say.unable(f"store descriptor {fd}", error) from error
     until = commands.deadline(given.get("t", "0"), USAGE)
     commands.ask(rest[0], until, f"store descriptor {fd}", lambda holder: holder.store(fd, name, limit))
     return say.OK

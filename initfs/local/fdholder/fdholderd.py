@@ -22,7 +22,7 @@ SPARE = 600  # descriptors beside those held: clients, what they send, the loop,
 def main(argv: list[str]) -> int:
     found, rest = parse(argv[1:], "1v:c:n:t:T:K:i:x:", USAGE)
     given = dict(found)
-    if rest or not given.keys() & {"i", "x"}:
+    if rest or len(given.keys() & {"i", "x"}) != 1:
         raise say.usage(USAGE)
     limits = _limits(given)
     if not sockets.listening(0):

@@ -22,6 +22,7 @@ from initfs.value import value
 NAME_MAX = 255
 FOREVER = 2**62 + 2**61  # seconds
 ENTRY_MAX = tai.SIZE + 1 + NAME_MAX + 1
+SINGLE_MAX = 1 + ENTRY_MAX  # a request that is no part of a dump
 REQUEST_MAX = 1 + AT_ONCE * ENTRY_MAX
 FAR = 1 << 40  # seconds: what is later than that is never
 

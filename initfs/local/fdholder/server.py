@@ -14,7 +14,8 @@ from initfs.local import access, sockets
 from initfs.local.door import Door
 from initfs.local.fdholder import answers, protocol, rights
 from initfs.local.fdholder.holding import Holding
-from initfs.local.wire import Malformed, Message, Reassembly, frame
+from initfs.local.fdholder.lending import Lending
+from initfs.local.wire import AT_ONCE, Malformed, Message, Reassembly, frame
 from initfs.value import value
 
 TYPE_CHECKING = False
@@ -46,21 +47,27 @@ class Client:
 
     def __init__(self, socket: socket, granted: Rights, deadline: float) -> None:
         self.socket, self.rights, self.deadline = socket, granted, deadline
-        self.reassembly = Reassembly(protocol.REQUEST_MAX)
+        # Who may not give a dump has no use for more than the descriptor of one request, and could only exhaust ours.
+        self.reassembly = (
+            Reassembly(protocol.REQUEST_MAX, AT_ONCE)
+            if granted.setdump
+            else Reassembly(protocol.SINGLE_MAX, 1)
+        )
         self.incoming = answers.Incoming()
         self.waiting: list[Message] = []  # requests
         self.outgoing: list[
             tuple[bytes, tuple[int, ...]]
-        ] = []  # what is left to send, with copies of the descriptors
+        ] = []  # what is left to send; the descriptors are lent
 
-    def close(self) -> None:
+    def close(self, lending: Lending) -> None:
         for fd in (
             *self.reassembly.abandon(),
             *self.incoming.abandon(),
             *(fd for message in self.waiting for fd in message.descriptors),
-            *(fd for _, descriptors in self.outgoing for fd in descriptors),
         ):
             os.close(fd)
+        for _, descriptors in self.outgoing:
+            lending.back(descriptors)
         self.socket.close()
 
     def idle(self) -> bool:
@@ -77,6 +84,7 @@ class Server:
         self.holding = Holding(limits.descriptors)
         self.clients: dict[int, Client] = {}
         self.verbose = 1
+        self._lending = Lending()
         self._loop, self._rules, self._limits = around, rules, limits
         self._keeper = keeper
         self._door = Door(around, listener, self._room, self._entered)
@@ -125,7 +133,7 @@ class Server:
 
     def _expire(self, now: float) -> None:
         for name, held in self.holding.expire(now):
-            os.close(held.descriptor)
+            self._lending.close((held.descriptor,))
             self._journal(deleted=(name,))
             if self.verbose >= 2:
                 say.info(f"{_text(name)} has expired")
@@ -212,11 +220,10 @@ class Server:
         try:
             self._send(fd, client, answer.messages)
         finally:
-            for gone in answer.close:
-                os.close(gone)
+            self._lending.close(answer.close)
 
     def _send(self, fd: int, client: Client, messages: Sequence[Message]) -> None:
-        """Send now what fits; keep the rest with descriptors of its own, for the table may change meanwhile."""
+        """Send now what fits; keep the rest, and its descriptors open, for the table may change meanwhile."""
         for index, message in enumerate(messages):
             data, descriptors = frame(message.body, len(message.descriptors)), message.descriptors
             try:
@@ -224,10 +231,10 @@ class Server:
             except BlockingIOError:
                 sent = 0
             if sent < len(data):
-                client.outgoing.append((data[sent:], _copies(() if sent else descriptors)))
+                client.outgoing.append((data[sent:], self._lending.lend(() if sent else descriptors)))
                 for later in messages[index + 1 :]:
                     whole = frame(later.body, len(later.descriptors))
-                    client.outgoing.append((whole, _copies(later.descriptors)))
+                    client.outgoing.append((whole, self._lending.lend(later.descriptors)))
                 self._loop.change(fd, loop.WRITE)
                 return
 
@@ -239,8 +246,7 @@ class Server:
             except BlockingIOError:
                 return
             client.outgoing[0] = (data[sent:], ())
-            for one in descriptors:
-                os.close(one)
+            self._lending.back(descriptors)
             if sent == len(data):
                 client.outgoing.pop(0)
         self._loop.change(fd, loop.READ)
@@ -256,19 +262,8 @@ class Server:
         if why and self.verbose:
             say.warning(f"client {fd}: {why}")
         self._loop.forget(fd)
-        client.close()
+        client.close(self._lending)
         self._door.update()
-
-
-def _copies(descriptors: Sequence[int]) -> tuple[int, ...]:
-    made: list[int] = []
-    try:
-        made.extend(map(os.dup, descriptors))  # as far as it goes
-    except OSError:
-        for fd in made:
-            os.close(fd)
-        raise
-    return tuple(made)
 
 
 def _text(name: bytes) -> str:

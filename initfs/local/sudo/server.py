@@ -41,6 +41,9 @@ class Server:
         self._loop, self._admit, self._start = around, admit, start
         self._manner, self._most = manner, most
         self._sessions: set[Session] = set()
+        self._nearest = (
+            loop.NEVER
+        )  # no session's deadline comes before this; it may be that of one that has gone
         self._door = Door(around, listener, self._room, self._entered)
         self._door.update()
 
@@ -53,11 +56,17 @@ class Server:
 
     def turn(self, deadline: float = loop.NEVER) -> None:
         """Serve once what is ready, or wait until DEADLINE: for those with a loop of their own."""
-        self._loop.turn(min(deadline, self._door.retry, *(session.deadline for session in self._sessions)))
+        self._loop.turn(min(deadline, self._door.retry, self._nearest))
         now = loop.now()
+        if now >= self._nearest:
+            self._expire(now)
+        self._door.tick(now)
+
+    def _expire(self, now: float) -> None:
+        """Only once in a while: a look at a thousand sessions in each turn would cost more than their orders."""
         for session in [one for one in self._sessions if one.deadline <= now]:
             session.expired()
-        self._door.tick(now)
+        self._nearest = min((session.deadline for session in self._sessions), default=loop.NEVER)
 
     def signalled(self, signum: int) -> None:
         """What to do with CHLD and TERM, for those with signals of their own."""
@@ -81,6 +90,7 @@ class Server:
             connection.close()
             return
         manner = replace(self._manner, deadline=loop.now() + self._manner.deadline)
+        self._nearest = min(self._nearest, manner.deadline)
         self._sessions.add(Session(self._loop, connection, connection, self._start, self._over, manner))
 
     def _admitted(self, connection: socket) -> bool:

@@ -104,6 +104,11 @@ class Session:
             failure = 0
         except OSError as error:
             failure = error.errno or errno.EIO
+        except Malformed:
+            raise
+        except Exception as error:  # noqa: BLE001 # one client's trouble is not the others'
+            say.warning(str(error) if isinstance(error, say.Fatal) else f"bug: {say.describe(error)}")
+            failure = errno.EIO
         finally:
             for fd in descriptors:
                 os.close(fd)
