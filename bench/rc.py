@@ -1,6 +1,7 @@
 """The service manager, beside s6-rc where that is installed: compile, begin, change, list, all down; three shapes, several sizes.
 
 Both work on one definition tree in memory and each on its own supervision tree; they take turns, so what disturbs the machine disturbs both.
+dinit, where it is installed, brings up the same oneshots as a fan: it has no database, and refuses long chains.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ SHAPES = ("fan", "chain", "layers")
 LAYER = 50  # services in a layer, each with two dependencies in the layer before
 STEPS = ("compile", "init", "change", "list", "again", "down")
 LONGEST = 300  # seconds of one step
+DINIT = ("dinit", "dinitctl")
 PEERS = ("s6-rc-compile", "s6-rc-init", "s6-rc", "s6-svscan", "s6-svscanctl")
 
 
@@ -63,6 +65,8 @@ def compare(counts: Sequence[int], runs: int, report: Report) -> Result:
     if missing:
         found.skipped["s6-rc"] = f"not installed: {missing[0]}"
     names = ["initfs"] if missing else ["initfs", "s6-rc"]
+    if any(shutil.which(name) is None for name in DINIT):
+        found.skipped["dinit"] = "not installed"
     for count in counts:
         for shape in SHAPES:
             for kind in ("oneshot", "mixed"):
@@ -78,10 +82,38 @@ def once(names: Sequence[str], shape: str, count: int, kind: str) -> list[Sample
     """Measure each suite once on the same definitions."""
     with place() as folder:
         define(folder / "source", shape, count, mixed=kind == "mixed")
-        return [
-            Sample(name, shape, count, kind, steps(name, folder, folder / name), os.getloadavg()[0])
-            for name in names
-        ]
+        taken = {name: steps(name, folder, folder / name) for name in names}
+        if shape == "fan" and kind == "oneshot" and all(map(shutil.which, DINIT)):
+            taken["dinit"] = {"change": dinit(folder / "dinit", count)}
+        return [Sample(name, shape, count, kind, times, os.getloadavg()[0]) for name, times in taken.items()]
+
+
+def dinit(here: Path, count: int) -> float:
+    """Return the milliseconds in which dinit brings up a fan of COUNT oneshots."""
+    services = here / "services"
+    services.mkdir(parents=True)
+    (services / "boot").write_text("type = internal\n")
+    for number in range(count):
+        lines = [f"depends-on = {name_of(0)}\n"] if number else []
+        (services / name_of(number)).write_text(
+            "".join([f"type = scripted\ncommand = {shutil.which('true')}\n", *lines])
+        )
+    everything = "".join(f"depends-on = {name_of(number)}\n" for number in range(count))
+    (services / "all").write_text(f"type = internal\n{everything}")
+    control = ["-p", str(here / "control")]
+    reading, writing = os.pipe()
+    process = subprocess.Popen(
+        ["dinit", "-u", "-q", "-F", str(writing), "-d", services, *control],
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, pass_fds=(writing,),
+    )  # fmt: skip
+    os.close(writing)
+    os.read(reading, 1)
+    os.close(reading)
+    try:
+        return timed(["dinitctl", *control, "start", "all"])
+    finally:
+        process.terminate()
+        process.wait(LONGEST)
 
 
 def define(source: Path, shape: str, count: int, *, mixed: bool) -> None:
@@ -193,8 +225,9 @@ def text(found: Result) -> str:
             )
         label = f"{key[0]:8} {key[1]:7} {key[2]:8}"
         for suite, times in group.items():
-            lines.append(f"{label} {suite:7}" + "".join(f"{times[step]:9.0f}" for step in STEPS))
-        if len(group) == 2:
+            shown = (f"{times[step]:9.0f}" if step in times else f"{'-':>9}" for step in STEPS)
+            lines.append(f"{label} {suite:7}" + "".join(shown))
+        if "s6-rc" in group:
             ratios = "".join(f"{group['s6-rc'][step] / group['initfs'][step]:9.2f}" for step in STEPS)
             lines.append(f"{label} {'ratio':7}{ratios}")
     lines += [f"{name}: {why}" for name, why in found.skipped.items()]
@@ -202,5 +235,9 @@ def text(found: Result) -> str:
 
 
 def medians(samples: Sequence[Sample]) -> dict[str, float]:
-    """Return the median of each step."""
-    return {step: statistics.median(sample.times[step] for sample in samples) for step in STEPS}
+    """Return the median of each step that was taken."""
+    return {
+        step: statistics.median(sample.times[step] for sample in samples)
+        for step in STEPS
+        if step in samples[0].times
+    }
