@@ -21,6 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from initfs.log.keep import Keeper
     from initfs.log.processor import Processor
     from initfs.log.script import Policy
 
@@ -57,6 +58,7 @@ class Logdir:
         self.rotate_at = NEVER
         self.child = 0  # the processor's pid
         self.processor: Processor | None = None
+        self._keeper: Keeper | None = None
 
     # Beginning and end ----------------------------------------------------------------------------
 
@@ -94,6 +96,7 @@ class Logdir:
             files.create("state", at=self.fd)
         self._open()
         self._trim()
+        self._keep()
 
     def _take_back(self, place: Place) -> None:
         try:
@@ -134,6 +137,8 @@ class Logdir:
         """End cleanly: `current` is on the disk and marked. False when that fails now, and is to be tried again."""
         if not self.settled and not self.push():
             return False
+        if self.policy.keep and self._current >= 0:
+            self.rotate()
         if not self.settled:
             return False
         if self._current >= 0 and not self._try(self._close):
@@ -232,6 +237,7 @@ class Logdir:
             self._try(self._advance)
         elif self.policy.period:
             self.rotate_at = time.monotonic() + self.policy.period
+            self._keep()
 
     def _ends_with_newline(self) -> bool:
         return self._at == 0 or self._text[self._at - 1] == 10
@@ -245,6 +251,7 @@ class Logdir:
             self._steps += steps(self)
         else:
             self._steps += [lambda: self._archive(PREVIOUS, rotate.DONE), self._trim]
+        self._steps.append(self._keep)
 
     def _advance(self) -> bool:
         """Take the steps in order; False when one has to wait for a processor."""
@@ -288,6 +295,16 @@ class Logdir:
             found.append((name, size))
         for name in rotate.surplus(found, self.policy.count, self.policy.total):
             files.remove(name, at=self.fd)
+
+    def _keep(self) -> None:
+        """Copy what is to outlive the machine's run."""
+        if not self.policy.keep:
+            return
+        if self._keeper is None:
+            from initfs.log.keep import Keeper
+
+            self._keeper = Keeper(self.policy)
+        self._keeper.copy(self.fd)
 
     def _make_room(self) -> bool:
         """On a full disk, remove the oldest archive, if there are more than must stay."""

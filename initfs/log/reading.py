@@ -45,6 +45,13 @@ class Reader:
         self._read: set[str] = set()  # archives that are behind us
         self._former: set[int] = set()  # inodes that we have read, and that will be archives
         self._rest = b""
+        self._last = "~"  # the last archive that is wanted: none is behind this
+
+    def leave_to(self, kept: Reader) -> None:
+        """Do not read the archives of which KEPT, a directory of copies, has one, and have it read no more than these."""
+        names = set(filter(rotate.is_archive, os.listdir(kept.fd)))
+        self._read |= names
+        kept._last = max(names, default="")
 
     def lines(self) -> Iterator[bytes]:
         """All lines, without newlines, that are there and have not been read."""
@@ -81,7 +88,7 @@ class Reader:
         """A listing may miss what is made meanwhile and yet have what is made after it: only a second one has all up to the last of the first."""
         newest = max(filter(rotate.is_archive, os.listdir(self.fd)), default="")
         for name in sorted(filter(rotate.is_archive, os.listdir(self.fd))):
-            if name not in self._read and name <= newest:
+            if name not in self._read and name <= min(newest, self._last):
                 self._read.add(name)
                 yield from self._archive(name)
 

@@ -1,8 +1,8 @@
 """The language of a logging script: words to a Script, or a BadScript that names the word. Pure.
 
 Source: `spec/logging.md` 2.2. A script is read from left to right. Controls are remembered for the actions that follow, selections and
-actions are the steps that every line goes through (`route.py`). Two controls are our own, and hold for the whole script: `mN` (at most N
-lines a second) and `u` (repeated lines are folded).
+actions are the steps that every line goes through (`route.py`). Some controls are our own: `mN` (at most N lines a second) and `u` (repeated
+lines are folded) hold for the whole script, `kDIR` (archives are copied there) and `hN` (KiB that an hour's copies may have) for log directories.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeAlias
 
 SIZE_LEAST, SIZE_MOST = 4096, 268435455
+HOUR = 3600.0
 OUT, ALERT, STATUS, DIRECTORY = "out", "alert", "status", "directory"
 STDERR, UDP = "stderr", "udp"  # only svlogd and multilog have these
 
@@ -48,6 +49,8 @@ class Policy:
     retry: float = 2.0
     period: float = 0.0  # rotated at least so often; 0: only by size
     processor: tuple[str, ...] = ()  # argv
+    keep: str = ""  # where archives are copied to
+    hourly: int = 256 * 1024  # bytes that an hour's copies may have
 
 
 @value
@@ -134,8 +137,13 @@ def _step(word: str, state: _State) -> Step | None:
     if first in ("/", "."):
         if 2 * state.policy.tolerance > state.policy.size:
             raise BadScript(f"{word}: the tolerance l is more than half of the size s")
-        return Action(DIRECTORY, word, state.tai, state.local, state.prefix, 0, state.policy)
+        return Action(DIRECTORY, word, state.tai, state.local, state.prefix, 0, _complete(state.policy))
     return None
+
+
+def _complete(policy: Policy) -> Policy:
+    """What is kept is kept within the hour, also if it does not fill a file."""
+    return replace(policy, period=HOUR) if policy.keep and not policy.period else policy
 
 
 def _control(word: str, state: _State) -> _State:
@@ -150,6 +158,10 @@ def _control(word: str, state: _State) -> _State:
     if first in ("E", "^", "m"):
         name = {"E": "alert", "^": "status", "m": "rate"}[first]
         return replace(state, **{name: _number(word)})
+    if first == "k":
+        if rest and rest[0] not in "/.":
+            raise BadScript(f"{word}: not a directory")
+        return replace(state, policy=replace(policy, keep=rest))
     if first == "p":
         return replace(state, prefix=f"{rest} " if rest else "")
     if first in ("!", "?"):
@@ -165,6 +177,7 @@ NUMBERS: dict[str, tuple[str, Callable[[int], Any]]] = {
     "l": ("tolerance", int),
     "r": ("retry", lambda milliseconds: milliseconds / 1000),
     "R": ("period", float),
+    "h": ("hourly", lambda kib: kib * 1024),
 }
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from initfs.log.limits import Limits
+    from initfs.log.logdir import Logdir
     from initfs.log.route import Lines
     from initfs.log.script import Script
 
@@ -113,6 +114,11 @@ class Stream:
         """Close what `open` has opened before it failed."""
         for logdir in self._out.dirs:
             logdir.abandon()
+
+    @property
+    def dirs(self) -> list[Logdir]:
+        """The log directories of its script."""
+        return self._out.dirs
 
     @property
     def left_over(self) -> bytes:

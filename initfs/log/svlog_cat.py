@@ -58,10 +58,16 @@ def opened(name: str, *, djb: bool) -> list[Source]:
     paths = directories(name)
     if not paths:
         raise say.Fatal(say.TEMPORARY, f"unable to find the log of {name}")
+    from itertools import pairwise
+
     try:
-        return [Source(path, name, djb=djb) for path in paths]
+        sources = [Source(path, name, djb=djb) for path in paths]
+        for kept, live in pairwise(sources):
+            if not os.path.exists(f"{kept.reader.path}/current"):
+                live.reader.leave_to(kept.reader)
     except OSError as error:
         raise say.unable(f"open the log of {name}", error) from error
+    return sources
 
 
 class Source:

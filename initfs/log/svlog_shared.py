@@ -1,7 +1,7 @@
 """svlog-shared: one logger for many services. It takes the reading ends of their pipes from svscan, and works for each as svlog would.
 
-`svlog-shared [-d notif] [-u user] [-D directory] [-l linelimit] socket`: connect to `.svscan/logs` of a scan directory, give up root's rights, and log. A
-script without a log directory writes to DIRECTORY/NAME, /run/log by default. A bad script is said, and its service is read and logged with the
+`svlog-shared [-d notif] [-u user] [-D directory] [-b bytes] [-l linelimit] socket`: connect to `.svscan/logs` of a scan directory, give up root's rights, and log. A
+script without a log directory writes to DIRECTORY/NAME, /run/log by default, and all such logs share BYTES, 16 MiB by default. A bad script is said, and its service is read and logged with the
 default script; the others do not notice. It ends when the tree has ended and all pipes are empty. Killed, it loses nothing: see `inbox.py`.
 """
 
@@ -18,9 +18,12 @@ from initfs.log.engine import Engine
 from initfs.log.logdir import Busy
 from initfs.log.stream import Stream, Ways
 from initfs.loop import HUNG_UP, NEVER, READ, now
+from initfs.value import replace
 
-USAGE = "svlog-shared [-d notif] [-u user] [-D directory] [-l linelimit] socket"
+USAGE = "svlog-shared [-d notif] [-u user] [-D directory] [-b bytes] [-l linelimit] socket"
 DIRECTORY = "/run/log"
+ROOM = 16 << 20  # bytes for all logs in DIRECTORY
+FILE_MIN, FILES = 8192, 4  # bytes of the smallest log, and how many its room has at least
 DEFAULT = b"t"
 MESSAGE_MAX = 8192
 AGAIN = 1.0  # seconds until a tree that is gone is looked for again
@@ -28,7 +31,7 @@ DESCRIPTORS = 8  # of one service
 
 
 def main(argv: list[str]) -> int:
-    found, rest = options.parse(argv[1:], "d:u:D:l:", USAGE)
+    found, rest = options.parse(argv[1:], "d:u:D:b:l:", USAGE)
     given = dict(found)
     if len(rest) != 1:
         raise say.usage(USAGE)
@@ -37,6 +40,7 @@ def main(argv: list[str]) -> int:
     signals.ignore(signals.PIPE)
     where = os.open(os.path.dirname(rest[0]) or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     shared = Shared(where, os.path.basename(rest[0]), given.get("D", DIRECTORY), Ways(limit))
+    shared.room = options.number(given.get("b", str(ROOM)), USAGE)
     shared.connect()
     if "u" in given:
         known = identity.user(given["u"])
@@ -69,6 +73,7 @@ class Log:
         self.stream: Stream | None = None
         self.again = NEVER  # when to try to open it again
         self.said = ""  # what was said of the last try
+        self.policy: scripts.Policy | None = None  # what the script says of the directory that is ours
 
 
 class Shared:
@@ -80,6 +85,7 @@ class Shared:
         self._engine.loop.on_signals(
             self._engine.signalled, signals.TERM, signals.HUP, signals.ALRM, signals.CHLD
         )
+        self.room = ROOM
         self._logs: dict[str, Log] = {}
         self._tree: _socket.socket | None = None
         self._connect_at = NEVER
@@ -186,7 +192,16 @@ class Shared:
             return f"unable to use the log directory {stream.failed}: {why}"
         log.stream = stream
         self._engine.add(stream)
+        self._share_out()
         return ""
+
+    def _share_out(self) -> None:
+        """Give each log in our directory the same part of the room; what its script says may only be less."""
+        dirs = [(log, logdir) for log in self._logs.values() if log.stream for logdir in log.stream.dirs]
+        ours = [(log, logdir) for log, logdir in dirs if logdir.path == f"{self._directory}/{log.name}"]
+        for log, logdir in ours:
+            log.policy = log.policy or logdir.policy
+            logdir.policy = bounded(log.policy, self.room // len(ours))
 
     def _stream(self, log: Log) -> Stream:
         return Stream(log.fd, script_of(log.words, f"{self._directory}/{log.name}"), self._ways)
@@ -196,10 +211,19 @@ class Shared:
         for log in [log for log in self._logs.values() if log.stream is stream]:
             os.close(log.fd)
             del self._logs[log.name]
+            self._share_out()
             after = self._next.pop(log.name, None)
             if after is not None:
                 self._logs[after.name] = after
                 self._open(after)
+
+
+def bounded(policy: scripts.Policy, room: int) -> scripts.Policy:
+    """A policy whose archives, `current`, and what is about to be an archive are within ROOM bytes, which are FILES of FILE_MIN at least."""
+    size = min(policy.size, max(room // FILES, FILE_MIN))
+    total = max(room - 2 * size, size)
+    tolerance = min(policy.tolerance, size // 2)
+    return replace(policy, size=size, tolerance=tolerance, total=min(policy.total or total, total))
 
 
 def script_of(words: bytes, directory: str) -> scripts.Script:

@@ -92,6 +92,7 @@ def _sharing(sharing: Sharing, carrier: Carrier) -> dict[str, Any]:
         "logger": carrier.keep(sharing._logger.fileno()) if sharing._logger is not None else -1,
         "pipes": sharing._pipes,
         "waiting": sharing._waiting,
+        "left": [(name, script, carrier.keep(fd)) for name, script, fd in sharing._left],
     }
 
 
@@ -101,6 +102,7 @@ def _resume_sharing(tree: Tree, values: dict[str, Any]) -> Sharing:
     sharing = Sharing.__new__(Sharing)
     sharing._loop, sharing._logger = tree.loop, None
     sharing._pipes, sharing._waiting = values["pipes"], values["waiting"]
+    sharing._left = [(name, script, moving.take(fd)) for name, script, fd in values["left"]]
     sharing._listener = _socket.socket(fileno=moving.take(values["listener"]))
     tree.loop.watch(sharing._listener.fileno(), sharing._accept)
     if values["logger"] >= 0:

@@ -8,6 +8,7 @@ connects and is sent the same. The end of a service is the end of its pipe; the 
 from __future__ import annotations
 
 import _socket
+import fcntl
 import os
 import sys
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from initfs.loop import Loop
 
 NAME = "logs"
+LEFT_MAX = 64  # services that are gone while there is no logger
 
 
 class Sharing:
@@ -29,6 +31,7 @@ class Sharing:
         self._loop = loop
         self._pipes: dict[str, tuple[bytes, int]] = {}
         self._waiting: list[str] = []
+        self._left: list[tuple[str, bytes, int]] = []
         self._logger: _socket.socket | None = None
         kind = _socket.SOCK_SEQPACKET | _socket.SOCK_NONBLOCK | _socket.SOCK_CLOEXEC
         self._listener = _socket.socket(_socket.AF_UNIX, kind)
@@ -51,8 +54,13 @@ class Sharing:
             self._send()
 
     def remove(self, name: str) -> None:
-        """The service is gone, and its pipe is about to be closed here."""
-        self._pipes.pop(name, None)
+        """The service is gone, and its pipe is about to be closed here. What no logger has taken yet waits for one, to be read to its end."""
+        script, reading = self._pipes.pop(name, (b"", -1))
+        if reading >= 0 and (self._logger is None or name in self._waiting) and len(self._left) < LEFT_MAX:
+            try:
+                self._left.append((name, script, fcntl.fcntl(reading, fcntl.F_DUPFD_CLOEXEC, 3)))
+            except OSError as error:
+                say.warning(f"{name}: unable to keep what is left to be logged: {say.reason(error)}")
 
     def close(self) -> None:
         """The tree ends: the logger reads what is left in its pipes, and ends too."""
@@ -89,21 +97,31 @@ class Sharing:
 
     def _send(self) -> None:
         """Send what fits now; the logger's byte for each tells when there is room again."""
+        while self._left and self._logger is not None:
+            if not self._hand_over(*self._left[0]):
+                return
+            os.close(self._left.pop(0)[2])
         while self._waiting and self._logger is not None:
             name = self._waiting[0]
             script, reading = self._pipes.get(name, (b"", -1))
-            if reading >= 0:
-                rights = reading.to_bytes(4, sys.byteorder)
-                message = os.fsencode(name) + b"\0" + script
-                try:
-                    self._logger.sendmsg([message], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, rights)])
-                except BlockingIOError:
-                    return
-                except OSError as error:
-                    say.warning(f"unable to hand the log of {name} over: {say.reason(error)}")
-                    self._drop()
-                    return
+            if reading >= 0 and not self._hand_over(name, script, reading):
+                return
             self._waiting.pop(0)
+
+    def _hand_over(self, name: str, script: bytes, reading: int) -> bool:
+        """Send one; False when it could not be sent now."""
+        assert self._logger is not None
+        rights = reading.to_bytes(4, sys.byteorder)
+        message = os.fsencode(name) + b"\0" + script
+        try:
+            self._logger.sendmsg([message], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, rights)])
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            say.warning(f"unable to hand the log of {name} over: {say.reason(error)}")
+            self._drop()
+            return False
+        return True
 
     def _drop(self) -> None:
         if self._logger is not None:

@@ -122,3 +122,36 @@ def test_a_service_says_its_last_line_when_the_tree_ends(tree: Tree) -> None:
     assert tree.ear.line() == "up"
     assert tree.stop() == 0
     assert content(tree.base / "log/a") == b"".join(b"%d\n" % number for number in range(1, 20_001))
+
+
+def test_all_logs_in_memory_share_one_room(tmp_path: Path) -> None:
+    room = 400_000
+    with Tree(tmp_path) as tree:
+        words = ours("svlog-shared", "-d3", "-D", tmp_path / "log", "-b", room, "../.svscan/logs")
+        tree.add("svscan-logger", f"exec {' '.join(words)}", notification_fd="3\n")
+        names = [f"s{number}" for number in range(5)]
+        for name in names:
+            tree.add(name, "seq 1 60000; echo end; exec sleep 999", log="n1000\n")
+        tree.start()
+        for name in names:
+            until(lambda: content(tmp_path / "log" / name).endswith(b"end\n"), name)  # noqa: B023
+        sizes = [len(content(tmp_path / "log" / name)) for name in names]
+        assert sum(sizes) <= room
+        assert min(sizes) > room // len(names) // 3
+        assert tree.stop() == 0
+
+
+def test_what_a_service_that_is_gone_has_said_waits_for_the_next_logger(tmp_path: Path) -> None:
+    with Tree(tmp_path) as tree:
+        words = ours("svlog-shared", "-d3", "-D", tmp_path / "log", "../.svscan/logs")
+        logger = tree.add("svscan-logger", f"exec {' '.join(words)}", notification_fd="3\n", down="")
+        service = tree.add("a", "echo said; echo up >$EAR; exec sleep 999", log="n10\n")
+        tree.start()
+        assert tree.ear.line() == "up"
+        service.rename(tmp_path / "gone")
+        tree.control("an")
+        tree.wait_for("released", "a")
+        assert not (tmp_path / "log/a").exists()
+        assert tree.ours("svc", "-u", logger).returncode == 0
+        until(lambda: content(tmp_path / "log/a") == b"said\n")
+        assert tree.stop() == 0

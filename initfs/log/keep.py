@@ -1,0 +1,128 @@
+"""Copies of archives on a disk that lasts: written seldom, and each as a whole. Only logs with `k` import this.
+
+What has to be copied is seen from the two directories alone: names of archives ascend, so it is what is newer than the newest copy. What was
+written in the last hour is seen from the times of the copies, so that neither a kill nor a restart loosens the bound.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from errno import ENOENT
+
+from initfs import files, say
+from initfs.log import rotate
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from initfs.log.script import Policy
+
+HOUR = 3600
+BLOCK = 4096  # bytes: the least that a disk writes
+AT_ONCE = 1 << 20
+NEW = "new"
+_WRITE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+
+if TYPE_CHECKING:
+    Copy = tuple[str, int, float]  # name, bytes, when it was written (seconds)
+
+
+def cost(size: int) -> int:
+    """How many bytes a disk writes for a file of SIZE bytes: its blocks, and one for its name."""
+    return -(-size // BLOCK) * BLOCK + BLOCK
+
+
+def plan(archives: Iterable[tuple[str, int]], kept: Sequence[Copy], now: float, hourly: int) -> list[str]:
+    """Which of the archives (name, bytes) are to be copied NOW, oldest first, so that an hour has HOURLY bytes at most.
+
+    One that is larger than that has an hour of its own.
+    """
+    newest = max((name for name, _, _ in kept), default="")
+    spent = sum(cost(size) for _, size, when in kept if abs(now - when) < HOUR)
+    chosen = []
+    for name, size in sorted(archives):
+        if name <= newest:
+            continue
+        if spent and spent + cost(size) > hourly:
+            break
+        spent += cost(size)
+        chosen.append(name)
+    return chosen
+
+
+def surplus(kept: Sequence[Copy], now: float, count: int, total: int) -> list[str]:
+    """Which copies are to go: as of archives, but those of the last hour stay, as they tell what was written."""
+    recent = {name for name, _, when in kept if abs(now - when) < HOUR}
+    gone = rotate.surplus([(name, size) for name, size, _ in kept], count, total)
+    return [name for name in gone if name not in recent]
+
+
+class Keeper:
+    """The copies of one log directory."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self._said = ""
+
+    def copy(self, source: int) -> None:
+        """Copy what is to be copied from the directory SOURCE. That it cannot be done is said; where there is no such disk it is not even tried."""
+        try:
+            target = self._open()
+        except OSError as error:
+            self._say(error)
+            return
+        try:
+            self._copy(source, target)
+            self._said = ""
+        except OSError as error:
+            self._say(error)
+        finally:
+            os.close(target)
+
+    def _say(self, error: OSError) -> None:
+        reason = say.reason(error)
+        if error.errno != ENOENT and reason != self._said:
+            self._said = reason
+            say.warning(f"unable to keep a log in {self._policy.keep}: {reason}")
+
+    def _open(self) -> int:
+        path = self._policy.keep
+        if not os.path.isdir(path):
+            os.mkdir(path, 0o700)
+        return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    def _copy(self, source: int, target: int) -> None:
+        policy, now = self._policy, time.time()
+        archives = [(name, size) for name, size, _ in listed(source)]
+        for name in plan(archives, listed(target), now, policy.hourly):
+            write(name, source, target)
+        for name in surplus(listed(target), now, policy.count, policy.total):
+            files.remove(name, at=target)
+
+
+def listed(directory: int) -> list[Copy]:
+    """The archives in a directory. OSError."""
+    found = []
+    for name in filter(rotate.is_archive, os.listdir(directory)):
+        seen = os.stat(name, dir_fd=directory, follow_symlinks=False)
+        found.append((name, seen.st_size, seen.st_mtime))
+    return found
+
+
+def write(name: str, source: int, target: int) -> None:
+    """Copy one file, so that its name is there when all of it is on the disk. OSError."""
+    reading = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=source)
+    try:
+        writing = os.open(NEW, _WRITE, 0o600, dir_fd=target)
+        try:
+            while os.sendfile(writing, reading, None, AT_ONCE):
+                pass
+            os.fsync(writing)
+        finally:
+            os.close(writing)
+    finally:
+        os.close(reading)
+    os.rename(NEW, name, src_dir_fd=target, dst_dir_fd=target)
+    os.fsync(target)

@@ -1,0 +1,44 @@
+"""Which archives are copied to a disk that lasts, and which copies go."""
+
+from __future__ import annotations
+
+from initfs.log import keep
+
+NOW = 1_000_000.0
+
+
+def test_what_is_newer_than_the_newest_copy_is_copied_oldest_first() -> None:
+    archives = [("c", 10), ("a", 10), ("b", 10)]
+    assert keep.plan(archives, [], NOW, 1 << 20) == ["a", "b", "c"]
+    assert keep.plan(archives, [("a", 10, 0.0)], NOW, 1 << 20) == ["b", "c"]
+    assert keep.plan(archives, [("c", 10, 0.0)], NOW, 1 << 20) == []
+
+
+def test_an_hour_has_so_many_bytes_whatever_waits() -> None:
+    hourly = 3 * keep.cost(10_000)
+    waiting = [(f"{number:03}", 10_000) for number in range(20)]
+    kept: list[tuple[str, int, float]] = []
+    written: list[float] = []
+    for minute in range(300):
+        now = NOW + 60 * minute
+        for name in keep.plan(waiting, kept, now, hourly):
+            kept.append((name, 10_000, now))
+            written.append(now)
+        for name in keep.surplus(kept, now, 2, 0):
+            kept = [one for one in kept if one[0] != name]
+        assert sum(1 for moment in written if now - moment < keep.HOUR) <= 3
+    assert len(written) == 15
+    assert len(kept) == 3
+
+
+def test_one_that_is_too_large_for_an_hour_has_one_of_its_own() -> None:
+    archives = [("a", 9000), ("b", 1)]
+    assert keep.plan(archives, [], NOW, 4096) == ["a"]
+    assert keep.plan(archives, [("a", 9000, NOW - 10)], NOW, 4096) == []
+    assert keep.plan(archives, [("a", 9000, NOW - keep.HOUR)], NOW, 4096) == ["b"]
+
+
+def test_copies_of_the_last_hour_stay() -> None:
+    kept = [("a", 1, 0.0), ("b", 1, NOW - 10), ("c", 1, NOW)]
+    assert keep.surplus(kept, NOW, 0, 0) == ["a"]
+    assert keep.surplus(kept, NOW, 3, 0) == []
