@@ -126,6 +126,23 @@ def test_limits_and_missing_rules(place: Path) -> None:
         assert process.wait(PATIENCE) == 1  # it held something, and that is lost
 
 
+def test_a_holder_with_few_descriptors_says_how_many_it_can_hold(place: Path, tmp_path: Path) -> None:
+    # LOC-160 (partly)
+    log = tmp_path / "log"
+    line = ["sh", "-c", 'ulimit -n 60; exec "$@"', "sh", *daemon(place, "-c", "4")]
+    with server(line, log=log), holder(place / "s") as held:
+        for number in range(36):
+            held.store(0, b"%d" % number)
+        for _ in range(3):
+            with pytest.raises(OSError, match=os.strerror(errno.ENFILE)):
+                held.store(0, b"one more")
+        crowd = [connect(place / "s") for _ in range(6)]  # and there is room for clients
+        assert len(held.names()) == 36
+        for one in crowd:
+            one.close()
+    assert log.read_text() == "fdholderd: warning: room for 36 descriptors only: RLIMIT_NOFILE is 60\n"
+
+
 def test_term_lets_what_was_begun_be_done_and_hup_reads_compiled_rules_anew(place: Path) -> None:
     # LOC-160 (partly)
     path, database = place / "s", place / "r.cdb"

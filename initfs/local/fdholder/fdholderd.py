@@ -16,7 +16,7 @@ from initfs.options import number, parse
 
 USAGE = "fdholderd [-1] [-v n] [-c clients] [-n descriptors] [-t ms] [-T ms] [-K fd] -i dir | -x file"
 CLIENTS_MAX = 256
-SPARE = 600  # descriptors beside those held: clients, what they send, the loop, standard ones
+SPARE = 600  # descriptors beside those held: clients, the dumps that they set, the loop, standard ones
 
 
 def main(argv: list[str]) -> int:
@@ -32,8 +32,7 @@ def main(argv: list[str]) -> int:
     except OSError as error:
         raise say.unable("read the rules", error) from error
     assert known is not None
-    room = process.raise_descriptor_limit(limits.descriptors + SPARE)
-    limits = Limits(limits.clients, min(limits.descriptors, max(1, room - SPARE)), limits.idle, limits.lame)
+    limits = _within(limits, process.raise_descriptor_limit(limits.descriptors + SPARE))
     listener = sockets.of(0)
     listener.setblocking(False)
     around = loop.Loop()
@@ -59,6 +58,15 @@ def _limits(given: dict[str, str]) -> Limits:
     if clients > CLIENTS_MAX:
         raise say.usage(USAGE)
     return Limits(clients, descriptors, seconds(given, "t"), seconds(given, "T"))
+
+
+def _within(limits: Limits, room: int) -> Limits:
+    """The limits that a process with ROOM for open files can keep: a client, what it stores, the loop and the standard ones come first."""
+    possible = max(1, room - 2 * limits.clients - 16)
+    if possible >= limits.descriptors:
+        return limits
+    say.warning(f"room for {possible} descriptors only: RLIMIT_NOFILE is {room}")
+    return Limits(limits.clients, possible, limits.idle, limits.lame)
 
 
 def _keeper(given: dict[str, str]) -> Keeper | None:
