@@ -1,6 +1,7 @@
 """mark-good: tells the boot loader that this slot is to be kept, once everything is up; restarts the machine when that takes too long.
 
-"Everything" is every service that announces readiness and is to run, and with -g an answer of the gateway. A slot that is good
+"Everything" is the service manager's bundle `default`, where the image has one, every service that announces readiness and is to
+run, and with -g an answer of the gateway. A slot that is good
 already is left alone: the boot partition is not even written.
 """
 
@@ -17,6 +18,7 @@ from initfs.pid1 import request
 
 USAGE = "mark-good [-g] [-t seconds] scandir"
 LIMIT = 300  # seconds
+COMPILED, LIVE = "/etc/s6-rc/compiled/current", "/run/s6-rc"
 ROUTES = "/proc/net/route"
 PAUSE = 1.0  # seconds between two questions to a gateway that is not there yet
 
@@ -40,7 +42,7 @@ def main(argv: list[str]) -> int:
     with place.boot(device) as mounted:
         if CHOOSERS[loader](mounted.where).good(slot):
             return say.OK
-    if not (_up(rest[0], deadline) and ("g" not in asked or _gateway(deadline))):
+    if not (_default(deadline) and _up(rest[0], deadline) and ("g" not in asked or _gateway(deadline))):
         say.warning(f"slot {slot} did not get everything up in time: restarting")
         request.main(["reboot"])
         return say.TIMED_OUT
@@ -50,13 +52,28 @@ def main(argv: list[str]) -> int:
     return say.OK
 
 
+def _default(deadline: float) -> bool:
+    """Wait until the bundle `default` is up; True where there is none. Stage 2 brings it up, and we wait for its lock."""
+    if not os.path.exists(COMPILED) or command.run(["rc-db", "-c", COMPILED, "type", "default"]):
+        return True
+    there = command.run(["wait-for", "-t", _left(deadline), "file", LIVE]) == 0
+    return there and command.run(["rc", "-b", "-t", _left(deadline), "-u", "change", "default"]) == 0
+
+
+def _left(deadline: float) -> str:
+    """The milliseconds until then: as an option, where 0 would be for ever."""
+    return str(max(1, int((deadline - now()) * 1000)))
+
+
 def _up(scandir: str, deadline: float) -> bool:
     """Wait for the services of SCANDIR, but for the one we are run by; False when the time is over or one failed for good."""
     names = announcing(scandir, os.path.basename(os.getcwd()))
-    left = str(max(1, int((deadline - now()) * 1000)))
     return (
         not names
-        or command.run(["svwait", "-U", "-a", "-t", left, *(f"{scandir}/{name}" for name in names)]) == 0
+        or command.run(
+            ["svwait", "-U", "-a", "-t", _left(deadline), *(f"{scandir}/{name}" for name in names)]
+        )
+        == 0
     )
 
 
