@@ -5,6 +5,7 @@ from __future__ import annotations
 from invoke.tasks import task
 
 from bench import boot as booting
+from bench import init as beginning
 from bench import local as serving
 from bench import log as logging
 from bench import network as networking
@@ -24,7 +25,7 @@ CONNECTIONS = 400  # of each round of `local`
 @task(
     positional=["what"],
     help={
-        "what": "boot, supervise, local, log, rc or network",
+        "what": "boot, init, supervise, local, log, rc or network",
         "board": "boot: name, or all",
         "counts": "supervise, rc: numbers of services, with commas",
         "suites": "supervise: with commas, or all: floor, initfs, s6, runit, busybox, supervisord",
@@ -41,18 +42,15 @@ def bench(
     runs: int = 3,
     json: bool = False,
 ) -> None:
-    """Measure: `inv bench boot`, `inv bench supervise`, `inv bench local`, `inv bench log`, `inv bench rc` or `inv bench network`. Medians, as a table; numbers under build/bench/.
+    """Measure: `inv bench boot`, `inv bench init`, `inv bench supervise`, `inv bench local`, `inv bench log`, `inv bench rc` or `inv bench network`. Medians, as a table; numbers under build/bench/.
 
-    boot: kernel start to /init, to Python's first line, to the tree, to getty, to the lease, per board. supervise: services started,
+    boot: kernel start to /init, to Python's first line, to the tree, to getty, to the lease, per board. init: the share of process 1, its memory, and how long it is away when it executes itself anew. supervise: services started,
     memory, idleness, restarts, the end: ours beside other supervisors and a floor, with ratios. local: connections, orders, descriptors
     held, memory: ours beside s6's servers. log: MB a second through ours and other loggers (counts: MB). rc: compiling, beginning, changing, listing, ending: ours beside s6-rc, if that is installed. network: cable to address, fw without changes, pings lost: ours beside busybox's examples.
     """
     with failures():
-        if what == "boot":
-            names = model.virtual() if board == "all" else [board]
-            with Report(mode(as_json=json)) as report:
-                times = booting.measure(names, runs, report)
-            print(booting.text(times))
+        if what in ("boot", "init"):
+            begun(what, model.virtual() if board == "all" else [board], runs, json=json)
         elif what == "network":
             with Report(mode(as_json=json)) as report:
                 ways = networking.measure(max(1, runs), report)
@@ -77,6 +75,16 @@ def bench(
             print(managing.FILE.read_text() if json else managing.text(managed), end="")
         else:
             raise Failure("measure", f"{what!r} is neither boot, supervise, local, log nor rc", usage=True)
+
+
+def begun(what: str, boards: list[str], runs: int, *, json: bool) -> None:
+    """Measure boots: when their milestones come, or what process 1 does in them."""
+    with Report(mode(as_json=json)) as report:
+        if what == "boot":
+            print(booting.text(booting.measure(boards, runs, report)))
+        else:
+            found = beginning.measure(boards, runs, report)
+            print(beginning.FILE.read_text() if json else beginning.text(found))
 
 
 def numbers(text: str) -> list[int]:

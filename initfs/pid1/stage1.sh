@@ -55,6 +55,7 @@ esac
 if [ ! "$container" ]; then
     [ -r /proc/uptime ] || mount -t proc -o nosuid,nodev,noexec proc /proc
     [ -d /sys/class ] || mount -t sysfs -o nosuid,nodev,noexec sys /sys
+    [ ! -d /sys/fs/pstore ] || mount -t pstore -o nosuid,nodev,noexec pstore /sys/fs/pstore # what a crash has left
 fi
 case $run in
 mount) mount -t tmpfs -o nosuid,nodev,mode=0755,size=25% run /run || rescue "there is no /run" ;;

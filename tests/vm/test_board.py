@@ -25,6 +25,7 @@ def output(vm: Machine, command: str) -> str:
 
 
 def test_the_milestones_of_a_boot_come_in_order(vm: Machine) -> None:
+    # INI-219 INI-220 (partly)
     told = [event for event in vm.events if not event.service]
 
     assert [event.event for event in told][:5] == ["stage1", "python", "tree", "stage2", "booted"]
