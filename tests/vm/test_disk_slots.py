@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -131,6 +132,8 @@ def test_an_update_that_is_cut_off_is_not_tried_and_one_that_is_no_good_changes_
     (tmp_path / "long.update").write_bytes(whole + b"more")
     (tmp_path / "changed.update").write_bytes(whole[:-1000] + bytes(1000))
     (tmp_path / "none.update").write_bytes(b"something else\n")
+    other = dataclasses.replace(arm64.board, name="other")
+    (tmp_path / "other.update").write_bytes(updates.packed(other, updates.parts("fit", arm64.made.image)))
     update_with(arm64, never_ready("broken"), tmp_path, "broken.update")
     monkeypatch.setenv("INITFS_KEYS", str(made / "strangers"))
     arm64.update(tmp_path / "stranger.update")
@@ -138,11 +141,12 @@ def test_an_update_that_is_cut_off_is_not_tried_and_one_that_is_no_good_changes_
     with served(tmp_path) as url, arm64.machine() as vm:
         vm.wait_booted(NETWORK, timeout=LIMIT)
         said = {}
-        for name in ("stranger", "short", "long", "changed", "none"):
+        for name in ("stranger", "other", "short", "long", "changed", "none"):
             result = vm.run(f"initfs-update {url}/{name}.update", timeout=LIMIT)
             assert result.returncode == 100, result
             said[name] = result.stderr
         assert "its signature is not of the key in this image" in said["stranger"]
+        assert "it is for the board other, this is qemu-arm64" in said["other"]
         assert "it is cut short" in said["short"]
         assert "something behind its end" in said["long"]
         assert "slot.itb is damaged" in said["changed"]
