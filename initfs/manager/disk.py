@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from binascii import crc32
 
 from initfs import files
 
@@ -100,3 +101,19 @@ def content(path: str) -> bytes:
         return found
     finally:
         os.close(fd)
+
+
+def tree_sum(path: str, total: int = 0) -> int:
+    """A check sum of all that a directory holds, added to TOTAL: names, modes, contents. OSError."""
+    with os.scandir(path) as entries:
+        found = sorted(entries, key=lambda entry: os.fsencode(entry.name))
+    for entry in found:
+        mode = entry.stat(follow_symlinks=False).st_mode
+        total = crc32(b"%s\0%o\0" % (os.fsencode(entry.name), mode), total)
+        if entry.is_symlink():
+            total = crc32(os.fsencode(os.readlink(entry.path)), total)
+        elif entry.is_dir():
+            total = crc32(b"/", tree_sum(entry.path, total))
+        elif entry.is_file():
+            total = crc32(content(entry.path), total)
+    return total

@@ -350,6 +350,10 @@ def test_a_repository_makes_databases_of_sets(world: World) -> None:
     identity = (compiled / "db").stat().st_ino
     do("set-commit", "s")
     assert (compiled / "db").stat().st_ino == identity, "nothing changed: nothing is done"
+    (world.source / "web/up").write_text("#!/bin/sh\nanother\n")
+    do("repo-sync")
+    do("set-commit", "s")
+    assert "another" in (compiled / "scripts/web/up").read_text(), "a script is a change as well"
     assert do("set-commit", "-f", "-K", "s").strip().startswith(str(repository))
     boot = world.base / "boot/current"
     do("set-copy", "s", "t", code=1)

@@ -85,6 +85,7 @@ def _repoint(asked: Asked, boot: str, compiled: str) -> None:
     """The next boot uses the new database; the old one goes, unless it is to be kept: then its path is printed."""
     old = os.path.realpath(boot) if os.path.islink(boot) else ""
     try:
+        os.sync()  # the link must not survive a power cut that the database does not
         new = disk.temporary(boot)
         files.remove(new)
         os.symlink(os.path.basename(compiled), new)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 DEFAULT = "/var/lib/s6-rc/repository"
 INCONSISTENT = 102
+SUM = "reference/sum"  # of its tables, service directories and scripts
 MOST = 1 << 24  # bytes of a file
 
 
@@ -89,8 +90,7 @@ class Repository:
 
     def stamp(self, name: str) -> str:
         """What a committed database is made from: it is up to date as long as this is the same."""
-        reference = crc32(files.read(f"{self.path}/reference/db", size=MOST * 16) or b"")
-        return f"{reference:08x} {crc32(os.fsencode(self._read(f'sets/{name}'))):08x}\n"
+        return f"{self._read(SUM).strip()} {crc32(os.fsencode(self._read(f'sets/{name}'))):08x}\n"
 
     def committed(self, name: str) -> str:
         """The directory of a set's committed database, "" when it is not up to date."""
@@ -114,6 +114,7 @@ class Repository:
         disk.remove_tree(new)
         try:
             database.create(new, made, definitions)
+            disk.write(f"{new}/{os.path.basename(SUM)}", b"%08x\n" % disk.tree_sum(new))
             disk.remove_tree(f"{self.path}/.reference.old")
             if os.path.isdir(f"{self.path}/reference"):
                 os.rename(f"{self.path}/reference", f"{self.path}/.reference.old")
