@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-SIZE = 256 << 10  # bytes
+SIZE = 64 << 10  # bytes: enough for what is said of an error
 
 _held = b""
 

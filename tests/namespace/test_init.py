@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.namespace.machine import Machine
+from tests.namespace.machine import Machine, wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -184,3 +184,31 @@ def test_the_environment_of_a_service_is_clean_and_the_same_at_every_start(tmp_p
         assert "HASHSEED" not in first
         assert "INITFS" not in first
         assert "PATH=/usr/bin:/bin\n" in first
+
+
+def test_a_crowd_of_zombies_is_reaped_while_commands_are_heard(tmp_path: Path) -> None:
+    # QUA-244 (partly)
+    count = 2000 * int(os.environ.get("INITFS_ROUNDS", "1"))
+    forker = (
+        "#!/usr/bin/env python3\nimport os\n"
+        f"for _ in range({count} // 100):\n"
+        "    if not os.fork():\n"
+        "        for _ in range(99):\n"
+        "            if not os.fork(): os._exit(0)\n"
+        "        os._exit(0)\n"
+        "open('/host/done', 'w').close()\n"
+        "os.execvp('sleep', ['sleep', '1000'])\n"
+    )
+    with Machine(tmp_path, {"forker": forker, "web": SLEEPER}) as machine:
+        machine.wait_for("booted")
+        assert machine.run("svc", "-wr", "-r", "/run/service/web").returncode == 0
+        wait_until((machine.host / "done").exists, "the crowd", 100.0)
+        # of what has died nothing is left but the children of the service itself, which is theirs to fetch
+        wait_until(lambda: zombies(machine) == 0, "the reaping")
+        assert machine.run("svstat", "-u", "/run/service/web").stdout == "true\n"
+
+
+def zombies(machine: Machine) -> int:
+    """The dead children of process 1 that it has not fetched."""
+    lines = machine.inside("ps", "-eo", "ppid=,stat=").stdout.splitlines()
+    return sum(line.split()[0] == "1" and line.split()[1].startswith("Z") for line in lines)

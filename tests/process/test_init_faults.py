@@ -41,4 +41,4 @@ def test_each_system_call_may_fail_once_with_each_error_and_all_services_are_up_
 @pytest.mark.skipif(importlib.util.find_spec("_testcapi") is None, reason="this Python has no _testcapi")
 def test_any_allocation_may_fail_and_all_services_are_up_again(tmp_path: Path) -> None:
     # QUA-244 (partly)
-    print(campaign(tmp_path, "memory", 60))
+    print(campaign(tmp_path, "memory", 40))
