@@ -220,13 +220,19 @@ def test_a_loader_costs_little_more_than_the_interpreter(tmp_path: Path) -> None
         "five": [*loader, "softlimit", "-o99", "fdclose", "77", "umask", "22", "cd", "/", "true"],
     }
     best = dict.fromkeys(commands, 9.0)  # the best of many runs: what the machine does besides is not ours
-    for _ in range(20):
+
+    def met() -> bool:
+        python, true = best["python"], best["true"]
+        return best["one"] < 1.5 * python + true and best["five"] < 2 * python + true
+
+    rounds = 0
+    while rounds < 100 and not (rounds >= 5 and met()):
+        rounds += 1
         for name, command in commands.items():
             begin = time.perf_counter()
             subprocess.run(command, check=True)
             best[name] = min(best[name], time.perf_counter() - begin)
-    assert best["one"] < 1.5 * best["python"] + best["true"]
-    assert best["five"] < 2 * best["python"] + best["true"]
+    assert met(), best
 
 
 def up(service: Path) -> bool:

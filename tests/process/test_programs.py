@@ -56,9 +56,8 @@ def run(folder: Path, *words: str) -> tuple[int, str]:
                 os.dup2(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND), fd)
             os.closerange(3, 256)
             signal.alarm(LIMIT)
-            sys.stdout = open(1, "w", closefd=False)
-            code = main.main(["initfs", *words])
-            sys.stdout.flush()
+            with open(1, "w", closefd=False) as sys.stdout:
+                code = main.main(["initfs", *words])
         finally:
             os._exit(code)
     status = os.waitpid(child, 0)[1]
