@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import re
 
+from initfs.log.lines import pieces
 from initfs.notify import ere
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterator
     from re import Pattern
 
 SPARSE = 256  # bytes: matches that are this far apart are worth a jump from one to the next
@@ -39,14 +40,16 @@ class Expression:
     def keep(self, text: bytes) -> bytes:
         """The lines of TEXT that match."""
         if self._at_begin is not None and text.endswith(b"\n"):
-            found = b"".join(self._at_begin.findall(b"\n" + text))
+            find = self._at_begin.findall
+            found = b"".join([b"".join(find(b"\n" + piece)) for piece in pieces(text)])
             return found[1:] + b"\n" if found else b""
         return b"".join(self._leap(text, kept=True))
 
     def drop(self, text: bytes) -> bytes:
         """The lines of TEXT that do not match."""
         if self._at_begin is not None and text.endswith(b"\n"):
-            return self._at_begin.sub(b"", b"\n" + text)[1:]
+            sub = self._at_begin.sub
+            return b"".join([sub(b"", b"\n" + piece)[1:] for piece in pieces(text)])
         found = self._leap(text, kept=False)
         return found[0] if len(found) == 1 else b"".join(found)
 
@@ -63,16 +66,20 @@ class Expression:
             at = end
             count += 1
             if count & 15 == 0 and at < count * SPARSE:
-                rest = text[at:]
-                if matched == at and len(self._tail.findall(rest)) == rest.count(b"\n"):
-                    return [*found, rest] if kept else found
-                return [*found, *_chosen(search, rest, kept=kept)]
+                return [*found, *self._each(text[at:], kept=kept, all_match=matched == at)]
         return found if kept else [*found, text[at:]] if at else [text]
 
-
-def _chosen(search: Callable[[bytes], object], text: bytes, *, kept: bool) -> Iterable[bytes]:
-    lines = _split(text)
-    return filter(search, lines) if kept else [line for line in lines if search(line) is None]
+    def _each(self, text: bytes, *, kept: bool, all_match: bool) -> Iterator[bytes]:
+        """Line by line; as long as ALL_MATCH, it is enough to count them."""
+        search = self.one
+        for piece in pieces(text):
+            all_match = all_match and len(self._tail.findall(piece)) == piece.count(b"\n")
+            if all_match:
+                yield piece if kept else b""
+            elif kept:
+                yield b"".join(filter(search, _split(piece)))
+            else:
+                yield b"".join([line for line in _split(piece) if search(line) is None])
 
 
 def _compile(translated: str) -> Pattern[bytes]:

@@ -8,6 +8,11 @@ from __future__ import annotations
 
 from initfs.value import value
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PIECE = 16384
 WHOLE = 65536  # without a limit, a line of so many bytes is handed on in pieces
 
 
@@ -74,8 +79,10 @@ def long_line(block: bytes, limit: int, at: int = 0) -> int:
     return -1
 
 
-def fewer(block: bytes, most: int) -> int:
-    """How many bytes of BLOCK are whole lines within its first MOST bytes; its first line at least."""
-    if len(block) <= most:
-        return len(block)
-    return block.rfind(b"\n", 0, most) + 1 or block.find(b"\n") + 1 or len(block)
+def pieces(block: bytes, most: int = PIECE) -> Iterator[bytes]:
+    """The block in pieces of whole lines, of MOST bytes or of one line: as objects of their own, lines take up to fifty times their bytes."""
+    at = 0
+    while at < len(block):
+        end = block.rfind(b"\n", at, at + most) + 1 or block.find(b"\n", at) + 1 or len(block)
+        yield block[at:end]
+        at = end

@@ -167,6 +167,7 @@ class Logdir:
 
     def offer(self, block: bytes, head: bytes, skip: int = 0) -> None:
         """Have BLOCK written, HEAD before each line; the first SKIP bytes of that are in the files already."""
+        self._text = b""  # not both in memory
         text = before_each(head, block)
         self._text, self._at, self._fresh = text, min(skip, len(text)), False
 

@@ -7,6 +7,7 @@ looked at one by one. Both give the same; a test holds them together.
 
 from __future__ import annotations
 
+from initfs.log.lines import pieces
 from initfs.log.script import Action, Match, Otherwise
 
 TYPE_CHECKING = False
@@ -49,7 +50,8 @@ class Route:
         try:
             return self._whole(text)
         except Mixed:
-            return self._lines(text)
+            parts = [self._lines(piece) for piece in pieces(text)]
+            return [b"".join(part) for part in zip(*parts, strict=True)]
 
     def _whole(self, text: bytes) -> list[bytes]:
         selected, acted, found = text, b"", []

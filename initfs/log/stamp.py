@@ -50,8 +50,10 @@ def before_each(head: bytes, block: bytes, most: int = 1 << 19) -> bytes:
     """The block with HEAD before each of its lines; TooMuch when that adds MOST bytes or more."""
     if not head or not block:
         return block
+    end = b"\n" if block.endswith(b"\n") else b""
+    lines = block[:-1] if end else block
     count = most // len(head) + 1
-    text = head + block.replace(b"\n", b"\n" + head, count)
-    if len(text) - len(block) > count * len(head):
+    text = lines.replace(b"\n", b"\n" + head, count)
+    if len(text) - len(lines) == count * len(head):
         raise TooMuch
-    return text[: -len(head)] if block.endswith(b"\n") else text
+    return b"".join((head, text, end))

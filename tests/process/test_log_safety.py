@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -18,9 +20,9 @@ from tests.process.tree import PATIENCE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
-KILLS = int(os.environ.get("INITFS_KILLS", "4"))
+KILLS = int(os.environ.get("INITFS_KILLS", "4"))  # 20 and more for a campaign
 # Each line says its number and what follows from it, so that nothing torn or exchanged can look whole.
 PRODUCER = """import os, signal, sys
 going = True
@@ -102,7 +104,7 @@ def check(lines: list[bytes]) -> None:
     assert wrong[:3] == []
 
 
-def test_killed_twenty_times_at_20000_lines_a_second_it_loses_none(tmp_path: Path) -> None:
+def test_killed_again_and_again_at_20000_lines_a_second_it_loses_none(tmp_path: Path) -> None:
     reading, writing = os.pipe()
     paced = PRODUCER.replace("going = True\n", "import time\ngoing = True\n").replace(
         "    while lines:", "    time.sleep(0.025)\n    while lines:"
@@ -192,8 +194,6 @@ def test_a_log_that_was_ended_cleanly_goes_on(tmp_path: Path) -> None:
 
 
 def test_a_directory_that_vanishes_is_made_again(tmp_path: Path) -> None:
-    import shutil
-
     logger = Running("svlog", "r50", tmp_path / "d")
     logger.write(b"1\n")
     until(lambda: content(tmp_path / "d") == b"1\n")
@@ -238,6 +238,50 @@ def test_on_a_full_disk_lines_wait_and_none_is_missing(tmp_path: Path) -> None:
         assert content(mount / "d") == text[:written]
     finally:
         subprocess.run(["umount", "-l", str(mount)], check=True)
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[tuple[Path, Path]]:
+    """A small ext4: where it is mounted, and the file by which the kernel is told that it has an error."""
+    image, mount = tmp_path / "image", tmp_path / "disk"
+    mount.mkdir()
+    with image.open("wb") as file:
+        file.truncate(16 << 20)
+    steps = [
+        ["mkfs.ext4", "-q", str(image)],
+        ["mount", "-o", "loop,errors=remount-ro", str(image), str(mount)],
+    ]
+    for step in steps:
+        if shutil.which(step[0]) is None or subprocess.run(step, capture_output=True, check=False).returncode:
+            pytest.skip(f"no {' '.join(step[:1])} here")
+    device = os.stat(mount).st_dev
+    name = os.path.basename(os.path.realpath(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}"))
+    try:
+        yield mount, Path(f"/sys/fs/ext4/{name}/trigger_fs_error")
+    finally:
+        subprocess.run(["umount", "-l", str(mount)], check=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting takes root")
+def test_on_a_disk_that_becomes_read_only_lines_wait_and_the_logger_lives(disk: tuple[Path, Path]) -> None:
+    # LOG-107 (partly)
+    mount, trigger = disk
+    if not trigger.exists():
+        pytest.skip("this kernel makes no errors on purpose")
+    logger = Running("svlog", "-t", "0", "r50", mount / "d")
+    logger.write(b"before\n")
+    until(lambda: content(mount / "d") == b"before\n")
+    trigger.write_text("for a test\n")
+    logger.write(b"after\n")
+    until(lambda: b"Read-only file system" in said(logger))
+    logger.write(b"later\n")
+    assert logger.process.poll() is None
+    assert content(mount / "d") == b"before\n"
+    logger.process.kill()
+    logger.wait()
+    again = Running("svlog", mount.parent / "e", ends=(logger.reading, logger.writing))
+    assert again.end() == 0
+    assert content(mount.parent / "e") == b"after\nlater\n"  # they have waited in the pipe
 
 
 SAID: dict[int, bytes] = {}
