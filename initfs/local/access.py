@@ -52,11 +52,19 @@ def ip6_keys(address: bytes) -> Iterator[str]:
 
 
 def name_keys(name: str) -> Iterator[str]:
-    """The domains that a host is in: reversedns/www.example.org, its parents, and reversedns/@ for all."""
-    labels = name.rstrip(".").lower().split(".") if name else []
-    for at in range(len(labels)):
-        yield "reversedns/" + ".".join(labels[at:])
+    """The domains that a host is in: reversedns/www.example.org, its parents, and reversedns/@ for all.
+
+    Who answers for an address writes its name as he likes: one that is no host name could be the path of another rule, and counts as none.
+    """
+    labels = name.removesuffix(".").lower().split(".")
+    if all(map(_is_label, labels)):
+        for at in range(len(labels)):
+            yield "reversedns/" + ".".join(labels[at:])
     yield "reversedns/@"
+
+
+def _is_label(text: str) -> bool:
+    return text.isascii() and text.replace("-", "").replace("_", "").isalnum()
 
 
 def ip6_text(address: bytes) -> str:

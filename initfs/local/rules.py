@@ -36,13 +36,12 @@ class Directory:
 
     def look_up(self, key: str) -> Rule | None:
         """The rule of KEY, None without one. OSError when it cannot be read, Untrusted when it must not be believed."""
-        trust(self.path)
-        parent, _, _ = key.partition("/")
         place = f"{self.path}/{key}"
-        if not _there(place):
+        if not trusted(place):
             return None
+        parent, _, _ = key.partition("/")
         trust(f"{self.path}/{parent}")
-        trust(place)
+        trust(self.path)
         return read(place)
 
     def reload(self) -> None:
@@ -87,7 +86,20 @@ if TYPE_CHECKING:
 
 def trust(place: str | int) -> None:
     """Untrusted when somebody besides its owner can write to PLACE, a path or a descriptor, or its owner is neither root nor us."""
-    status = os.stat(place)
+    _judge(os.stat(place), place)
+
+
+def trusted(place: str) -> bool:
+    """Whether there is something at PLACE. Untrusted, and OSError when it cannot be looked at: a later key might let in."""
+    try:
+        status = os.stat(place)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    _judge(status, place)
+    return True
+
+
+def _judge(status: os.stat_result, place: str | int) -> None:
     if status.st_mode & GROUP_AND_OTHERS or status.st_uid not in (0, os.geteuid()):
         raise Untrusted(1, "others can write to it", place)
 
@@ -97,22 +109,15 @@ def read(place: str) -> Rule | None:
     if not _there(f"{place}/allow"):
         return DENIED if _there(f"{place}/deny") else None
     environment: dict[bytes, bytes | None] = {}
-    if _there(f"{place}/env"):
-        trust(f"{place}/env")
+    if trusted(f"{place}/env"):
         contents = envdir.contents(f"{place}/env", envdir.CLAMP, judge=trust)
         environment = {name: envdir.value(content) for name, content in contents.items()}
-    return Rule(True, tuple(sorted(environment.items())), _script(f"{place}/exec"))
-
-
-def _script(path: str) -> bytes:
-    if not _there(path):
-        return b""
-    trust(path)
-    return files.read(path, size=compiled.SCRIPT_MAX) or b""
+    script = files.read(f"{place}/exec", size=compiled.SCRIPT_MAX) if trusted(f"{place}/exec") else None
+    return Rule(True, tuple(sorted(environment.items())), script or b"")
 
 
 def _there(path: str) -> bool:
-    """Whether there is something. What cannot be looked at is an OSError, not an absence: a later key might let in."""
+    """Whether there is something; whose it is does not matter. OSError as above."""
     try:
         os.stat(path)
     except (FileNotFoundError, NotADirectoryError):

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import signal
 import socket
 import subprocess
+import threading
 
 import pytest
 
-from initfs.local.sudo import protocol
+from initfs import loop, say
+from initfs.local import sockets
+from initfs.local.sudo import client, protocol
+from initfs.local.sudo.server import Server, spawn
+from initfs.local.sudo.session import Manner
 from initfs.local.wire import frame
 from tests.process.local_world import (
+    PATIENCE,
     connect,
     descriptors,
     everything,
@@ -172,6 +180,49 @@ def test_s6_s_client_is_served_by_us_and_ours_by_s6(path: Path) -> None:
     line = [real("s6-ipcserver"), "-1", str(path), real("s6-sudod"), *SHOW]
     with server(line, env=ENVIRONMENT):
         assert run(ours("svsudo", path, "a"), env=CLIENT, input=b"in") == found
+
+
+def test_a_server_of_orders_goes_on_whatever_the_start_of_one_raises(path: Path) -> None:
+    """What cannot be foreseen is that client's error, and said; the next order is run."""
+    troubles: list[Exception] = [
+        ValueError("embedded null byte"),
+        say.Fatal(100, "no such thing"),
+        KeyError("x"),
+    ]
+
+    def start(order: protocol.Order) -> int:
+        if troubles:
+            raise troubles.pop(0)
+        return spawn(list(order.arguments), {b"PATH": b"/usr/bin:/bin"}, order.descriptors)
+
+    answers: list[int] = []
+    around, listener = loop.Loop(), sockets.bind(str(path))
+    listener.listen(5)
+    serving = Server(around, listener, lambda _: True, start, Manner())
+    around.on_signals(serving.signalled, signal.SIGCHLD)
+
+    def ask() -> None:  # no process: the server reaps all of ours
+        for _ in range(4):
+            connection = sockets.connect(str(path))
+            try:
+                status = client.run(
+                    connection, connection, [b"sh", b"-c", b"exit 5"], [], (0, 1, 2), deadline, deadline
+                )
+            except client.Refused as refused:
+                status = refused.errno or 0
+            answers.append(status)
+            connection.close()
+
+    deadline = loop.now() + PATIENCE
+    asking = threading.Thread(target=ask)
+    asking.start()
+    while asking.is_alive() and loop.now() < deadline:
+        serving.turn(loop.now() + 0.1)
+    asking.join()
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    around.close()
+    listener.close()
+    assert answers == [errno.EIO, errno.EIO, errno.EIO, 5 << 8]
 
 
 def test_a_client_of_something_else_says_so(path: Path) -> None:

@@ -68,6 +68,19 @@ def test_an_address_is_looked_up_from_itself_to_everything() -> None:
         "reversedns/org",
         "reversedns/@",
     ]
+    for name in (
+        "",
+        ".",
+        "..",
+        "a/../../uid/0",
+        "../uid/0",
+        "a..b",
+        "x.\0",
+        "\u0661.org",
+        " ",
+        "/",
+    ):  # not names of hosts
+        assert list(access.name_keys(name)) == ["reversedns/@"]
 
 
 @quick
