@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 MOST = 1 << 20  # bytes of a file that we look into
 _PAGE = 4096  # most files fit; asking for more costs more than reading it
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
-_KIND, _REGULAR, _CHARACTER, _DIRECTORY, _LINK = 0o170000, 0o100000, 0o020000, 0o040000, 0o120000
+_KIND, _REGULAR, _CHARACTER, _DIRECTORY = 0o170000, 0o100000, 0o020000, 0o040000
 _KINDS = {0o010000: "a FIFO", 0o140000: "a socket", 0o060000: "a block device", _DIRECTORY: "a directory"}
 _LISTS = ("dependencies.d", "contents.d")
 
