@@ -47,19 +47,22 @@ def bring(device: str) -> str:
     if found == "blank":
         return "made" if make(device) and mount(device) else ""
     if found == "ext4":
-        checked = check(device)
-        if checked and mount(device):
-            return checked
+        if sound(device) and mount(device):
+            return "mounted"
+        say.warning(f"{device} has errors that need a decision: repairing")
+        if repaired(device) and mount(device):
+            return "repaired"
     return "remade" if remake(device) else ""
 
 
-def check(device: str) -> str:
-    """Check the file system; returns `mounted` when it was sound, `repaired`, or "" when it cannot be."""
-    code = command.run(["e2fsck", "-p", device])
-    if code in FINE:
-        return "mounted"
-    say.warning(f"{device} has errors that need a decision: repairing")
-    return "repaired" if command.run(["e2fsck", "-f", "-y", device]) in FINE else ""
+def sound(device: str) -> bool:
+    """Check the file system, and mend what is safe to mend. One that was unmounted is believed: mounting may find more."""
+    return command.run(["e2fsck", "-p", device]) in FINE
+
+
+def repaired(device: str) -> bool:
+    """Check all of it, and take every decision that has to be taken."""
+    return command.run(["e2fsck", "-f", "-y", device]) in FINE
 
 
 def make(device: str) -> bool:

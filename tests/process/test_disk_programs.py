@@ -74,6 +74,14 @@ def test_a_file_system_is_checked_before_it_is_mounted(
     assert tools.called == [*["e2fsck"] * len(codes), "mount"]
 
 
+def test_one_that_was_clean_and_cannot_be_mounted_is_repaired(tools: Tools, tmp_path: Path) -> None:
+    tools.have("e2fsck", 0, 1)
+    tools.have("mount", 32, 0)
+
+    assert data.bring(partition(tmp_path, bytes(EXT4))) == "repaired"
+    assert tools.called == ["e2fsck", "mount", "e2fsck", "mount"]
+
+
 def test_one_that_cannot_be_repaired_is_made_anew_with_its_content_aside(
     tools: Tools, tmp_path: Path
 ) -> None:
