@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from initfs.supervise.scanner import Svscan
 
 FIFO = "/run/initfs/shutdown"  # where orders arrive
+NOTE = "/run/initfs/ending"  # what the end is for, once it has begun: an execution that knows nothing begins it again
 LAST_WORDS = "/run/initfs/events-port"  # a link to where events go when nobody is left to carry them
 SCRIPT, FINAL = "rc.shutdown", "rc.shutdown.final"
 
@@ -62,6 +63,12 @@ class Ending:
     def ask(self, mode: str) -> None:
         """An end was asked for, to begin now."""
         self.feed(shutdown.Asked(mode, grace=self._grace))
+
+    def ask_again(self) -> None:
+        """Begin the end again that a former execution had begun, if it had."""
+        mode = (files.read(NOTE) or b"").decode(errors="replace")
+        if mode:
+            self.ask(mode)
 
     def _ordered(self) -> None:
         found, self._rest, wrong = orders.decode(self._rest + (files.take(self._fifo) or b""))
@@ -120,6 +127,9 @@ class Ending:
         journal = self._svscan.tree.journal
         if event == "stopping":
             self._began = journal.seq
+            files.tried("note the end", lambda: files.write(NOTE, self.shutdown.mode.encode()))
+        if event == "single":
+            files.tried("forget the end", lambda: files.remove(NOTE))
         if event == "stage3":
             self._open_last_words()
         journal.publish("", event, 1, self.shutdown.mode)

@@ -97,19 +97,21 @@ class Guard:
         """An event of a service. Files are looked at when something happens to it, not before."""
         if not service or event not in NEWS or "/" in service:
             return
-        unit = self._svscan.scandir.find(service)
-        self._note(service, event, unit)
-        if unit is not None and event in ("down", "failed") and not self.view.ending:
-            self._judge(service, event, unit)
+        self._note(service, event)
+        if event in ("down", "failed") and not self.view.ending:
+            unit = self._svscan.scandir.find(service)
+            if unit is not None:
+                self._judge(service, event, unit)
 
-    def _note(self, name: str, event: str, unit: Unit | None) -> None:
+    def _note(self, name: str, event: str) -> None:
         """Know since when a critical service is up or down."""
         now = self._svscan.tree.now
-        if unit is None or event == "released" or not _has(unit, CRITICAL):
+        if event == "up":
+            if name in self._down:
+                self._up[name] = now
+        elif event == "released" or not self._svscan.has(f"{name}/{CRITICAL}"):
             self._down.pop(name, None)
             self._up.pop(name, None)
-        elif event == "up":
-            self._up[name] = now
         elif now - self._up.pop(name, now) >= watchdog.STEADY:
             self._down[name] = now
         else:
@@ -160,10 +162,3 @@ class Guard:
         """Go on watching."""
         self.view = View(**values["view"])  # type: ignore[arg-type]
         self._down, self._up, self.healthy = values["down"], values["up"], values["healthy"]  # type: ignore[assignment]
-
-
-def _has(unit: Unit, name: str) -> bool:
-    try:
-        return files.read(name, at=unit.directory.fd, size=1) is not None
-    except OSError:
-        return False

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 USAGE = "init (as process 1; else: init runlevel)"
 EVENTS = "/run/initfs/events"
+STAGE2 = "/run/initfs/stage2"  # it is there once that has been run
 LOGGER_LIMIT = 5.0  # seconds that stage 2 waits for the catch-all logger
 SERVICES_MAX = 16000
 # What a signal asks for (`spec/init.md` 7.2). TERM, QUIT and HUP mean nothing to process 1.
@@ -70,25 +71,36 @@ class Init:
             self.ending.on_leave = lambda mode: leaving.leave_container(mode, sync=given.sync)
         self._told = False
         self.failures = renewal.read(os.environ)
-        self.booting = bool(luggage or self.failures.count)  # stage 2 has been run
+        self.booting = os.path.exists(STAGE2)  # it has been run
         self._boot_by = self.tree.now + LOGGER_LIMIT
         if luggage:
             self._resume(luggage)
+        elif self.failures.count:
+            self._begin_again()
         else:
             self._begin(started)
 
+    def _begin_again(self) -> None:
+        """Go by what a former execution has left in files: it could not tell us more."""
+        self.failsafe.on = os.path.exists(failsafe.FILE)
+        self._told = True
+        signals.let(*TRAPPED)  # held on the way here
+        self.svscan.begin()
+        if self.booting:
+            self.guard.booted()
+        files.tried("look for an end that had begun", self.ending.ask_again)
+
     def _begin(self, started: float) -> None:
         stage1 = os.environ.get("INITFS_STAGE1", "")
-        if not self.booting:
-            self.tree.journal.publish("", "stage1", 1, when=float(stage1 or 0))
-            self.tree.journal.publish("", "python", 1, when=started)
-            if self.settings.store:
-                variables = surroundings.kernels(os.environ)
-                files.tried(
-                    "keep the kernel's variables", lambda: surroundings.keep(self.settings.store, variables)
-                )
-            self._tell_previous(previous.why(previous.read(), watchdog=self.hardware.reset))
-            memory.be_fair()
+        self.tree.journal.publish("", "stage1", 1, when=float(stage1 or 0))
+        self.tree.journal.publish("", "python", 1, when=started)
+        if self.settings.store:
+            variables = surroundings.kernels(os.environ)
+            files.tried(
+                "keep the kernel's variables", lambda: surroundings.keep(self.settings.store, variables)
+            )
+        self._tell_previous(previous.why(previous.read(), watchdog=self.hardware.reset))
+        memory.be_fair()
         self.svscan.begin()
 
     def _tell_previous(self, why: str) -> None:
@@ -135,6 +147,7 @@ class Init:
 
     def _boot(self) -> None:
         self.booting = True
+        files.tried("note stage 2", lambda: files.create(STAGE2))
         why = failsafe.asked(self.settings)
         if why:
             self.failsafe.enter(why)

@@ -141,6 +141,10 @@ class Svscan:
         finally:
             signals.let(*TRAPPED)
 
+    def has(self, path: str) -> bool:
+        """Whether there is a file of this path below the scan directory."""
+        return os.access(path, os.F_OK, dir_fd=self._fd)
+
     def begin(self) -> None:
         """Announce that commands are heard, and scan."""
         if self.options.notification_fd >= 0:

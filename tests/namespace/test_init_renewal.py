@@ -181,3 +181,39 @@ def test_luggage_that_cannot_be_read_is_replaced_by_what_the_service_directories
         )
         machine.run("svc", "-wD", "-d", "/run/service/web")
         assert machine.wait_for("down", "web")["reason"] == "signal TERM"
+        machine.run("svc", "-wu", "-o", "/run/service/web")
+        machine.run("svc", "-wD", "-k", "/run/service/web")
+        reasons: list[str] = []
+        while len(reasons) < 2 and machine.next(20.0) is not None:
+            reasons = [event["reason"] for event in machine.events if event["event"] == "down"]
+        assert reasons == ["signal TERM", "signal KILL"], "deaths are heard of again"
+
+
+def test_an_execution_anew_before_stage_2_does_not_skip_it(tmp_path: Path) -> None:
+    slow = "#!/bin/sh\nread -r go </host/go\nexec <fifo >/dev/null\necho >&3\nexec cat >>/host/catch-all\n"
+    machine = Machine(tmp_path, rc_init="echo done >/host/done")
+    (machine.root / "etc/initfs/early/svscan-log/run").write_text(slow)
+    os.mkfifo(machine.host / "go")
+    with machine:
+        machine.wait_for("up", "svscan-log")
+        machine.run("svscanctl", "-x", "/run/service")
+        renewed(machine, 1)
+        assert not (machine.host / "done").exists()
+        (machine.host / "go").write_text("go\n")
+        machine.wait_for("booted")
+        assert (machine.host / "done").exists()
+
+
+def test_an_end_that_had_begun_is_begun_again_by_an_execution_that_knows_nothing(tmp_path: Path) -> None:
+    # INI-210 (partly)
+    script = "[ ! -e /host/go ] || { rm /host/go; exec sleep 1000; }"
+    machine = Machine(tmp_path, {"web": SLEEPER}, rc_shutdown=script, broken=True)
+    (machine.host / "go").touch()
+    with machine:
+        machine.wait_for("booted")
+        machine.run("reboot")
+        machine.wait_for("stopping")
+        wait_until(lambda: not (machine.host / "go").exists(), "rc.shutdown")
+        machine.signal("WINCH")
+        machine.run("svscanctl", "-z", "/run/service")
+        assert machine.wait_end() == -signal.SIGHUP
