@@ -25,7 +25,6 @@ FULL = 0.02  # seconds until a full pipe is tried again
 class Sink:
     """What all of them share."""
 
-    child = 0
     rotate_at = NEVER
 
     def __init__(self, action: Action) -> None:
@@ -52,9 +51,6 @@ class Sink:
 
     def retry(self) -> None:
         self.push()
-
-    def look(self) -> None:
-        """There is nothing that could have vanished."""
 
     def rotate(self) -> None:
         """There is nothing to rotate."""

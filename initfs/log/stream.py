@@ -26,10 +26,6 @@ if TYPE_CHECKING:
     from initfs.log.script import Script
 
 FIFO, KIND = 0o010000, 0o170000
-OUTPUT_MAX, SMALL = (
-    1 << 20,
-    4096,
-)  # bytes: a block to which the stamps would add more than that is written in parts
 TELL = 10.0  # seconds until it is told how often the last line was repeated
 NO_ROOM = 1.0  # seconds until a full disk is asked again for room for the inbox
 BYTE = 1
