@@ -70,6 +70,24 @@ def get(path: Path, patience: float = 60.0) -> bytes:
     return body
 
 
+def test_what_the_examples_say_must_be_done_first_can_be_pasted(tmp_path: Path) -> None:
+    examples = ROOT / "docs/examples/local"
+    text = (examples / "README.md").read_text()
+    block = text[text.index("Before the first start") : text.index("When `holder` is up")]
+    lines = [line.strip() for line in block.splitlines() if line.startswith("    ")]
+    script = "\n".join(lines).replace("getent group operators", f"echo operators:x:{NOBODY}:")
+    shutil.copytree(examples, tmp_path, dirs_exist_ok=True)
+    before = set(tmp_path.rglob("*"))
+    assert run(["sh", "-e", "-c", script], cwd=tmp_path) == (0, "", "")
+    made = {str(path.relative_to(tmp_path)) for path in set(tmp_path.rglob("*")) - before if path.is_file()}
+    assert made == {
+        "holder/rules/uid/self/allow",
+        "holder/rules/uid/self/env/FDHOLDER_RETRIEVE_REGEX",
+        "holder/rules/uid/self/env/FDHOLDER_STORE_REGEX",
+        f"restart-web/rules/gid/{NOBODY}/allow",
+    }
+
+
 def test_clients_that_come_before_the_daemon_wait_and_are_served(tree: Tree) -> None:
     # LOC-164 (partly)
     path = serve(tree)
