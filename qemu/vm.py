@@ -74,6 +74,7 @@ class Machine:
             kvm=self.board.qemu.emulator.endswith("-x86_64") and has_kvm(),
         )
         self.session = Session(self.folder, terminal=terminal, listener=listener)
+        self.stopping = threading.Lock()
         self.loop = asyncio.new_event_loop()
         self.thread = threading.Thread(
             target=self.loop.run_forever, name=f"vm {self.board.name}", daemon=True
@@ -106,11 +107,12 @@ class Machine:
 
     def stop(self) -> None:
         """End QEMU, whatever the guest does: by QMP, then TERM, then KILL."""
-        if self.thread.is_alive():
-            self.await_(self.session.end())
-            self.loop.call_soon_threadsafe(self.loop.stop)
-            self.thread.join()
-            self.loop.close()
+        with self.stopping:  # ctrl-c ends it in one thread, the end of the block in another
+            if self.thread.is_alive():
+                self.await_(self.session.end())
+                self.loop.call_soon_threadsafe(self.loop.stop)
+                self.thread.join()
+                self.loop.close()
 
     def await_(self, coroutine: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result()
