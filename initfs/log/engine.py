@@ -12,10 +12,16 @@ if TYPE_CHECKING:
     from initfs.log.stream import Stream
 
 
+# Bytes. Once a mapping of that size has been freed, glibc takes what is smaller from the heap, and gives the heap's end back only when twice as
+# much is free (mallopt(3), M_MMAP_THRESHOLD): blocks of lines do not fault their pages in again and again, which costs more than all else.
+HEAP = 1 << 20
+
+
 class Engine:
     """Turns until its streams have ended."""
 
     def __init__(self) -> None:
+        bytes(HEAP)
         self.loop = Loop()
         self.streams: list[Stream] = []
         self._watched: dict[int, Stream] = {}
