@@ -25,6 +25,9 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="namespaces need root 
 WIDE = os.uname().machine in logins.WIDE
 
 
+QUICK = "from initfs.pid1 import shutdown; shutdown.MOMENT = 0.5\n"  # for ends that strays hold
+
+
 def login(line: str, user: str, pid: int) -> bytes:
     """An utmp record."""
     record = bytearray(logins.mark(logins.USER_PROCESS, user, "", 0, wide=WIDE))
@@ -188,6 +191,7 @@ def test_the_end_goes_its_way_in_order_to_the_final_hook(tmp_path: Path) -> None
     machine = Machine(
         tmp_path, {"stray": stray}, rc_shutdown="echo rc.shutdown >>/host/order; cp /host/order /order"
     )
+    machine.become = QUICK + machine.become
     machine.script("rc.shutdown.final", "cat /proc/mounts >/mounts; echo final >/final")
     with machine:
         machine.wait_for("booted")
@@ -207,7 +211,9 @@ def test_the_end_goes_its_way_in_order_to_the_final_hook(tmp_path: Path) -> None
 def test_the_grace_is_what_was_asked_for(tmp_path: Path) -> None:
     # INI-211
     deaf = "#!/bin/sh\nsetsid sh -c \"trap '' TERM; sleep 1000 & wait; sleep 1000\" &\nexec sleep 1000\n"
-    with Machine(tmp_path, {"deaf": deaf}) as machine:
+    machine = Machine(tmp_path, {"deaf": deaf})
+    machine.become = QUICK + machine.become
+    with machine:
         machine.wait_for("booted")
         machine.run("shutdown", "-t", "2", "-r", "now")
         began, ended = machine.wait_for("stage3")["time"], machine.wait_for("ending")["time"]
@@ -231,7 +237,7 @@ def test_neither_a_fork_bomb_nor_a_script_that_hangs_holds_the_end(tmp_path: Pat
     # INI-210 (partly)
     bomb = "#!/bin/sh\nulimit -u 400\nb() { sleep 0.3; b & b & }\nb\nexec sleep 1000\n"
     machine = Machine(tmp_path, {"bomb": bomb}, rc_shutdown="exec sleep 1000")
-    machine.become = "from initfs.pid1 import shutdown; shutdown.LIMITS['script'] = 1.0; " + machine.become
+    machine.become = f"{QUICK}shutdown.LIMITS['script'] = 1.0\n{machine.become}"
     with machine:
         machine.wait_for("booted")
         inside(machine, "run/service/bomb/down").touch()
