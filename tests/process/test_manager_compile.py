@@ -8,7 +8,7 @@ import socket
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -16,26 +16,16 @@ from initfs import say
 from initfs.manager import codec, database
 from initfs.manager import compile as compiling
 from initfs.manager import db as asking
-from tests.process.manager_world import ours, write_service
+from tests.process.manager_world import ours, warm, write_service
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def run(name: str, *arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
-    given = {
-        "capture_output": True,
-        "text": True,
-        "timeout": 60,
-        **options,
-    }
-    return subprocess.run(ours(name, *arguments), check=False, **given)
-
-
 def compiled(base: Path, *sources: Path, code: int = 0) -> tuple[Path, str]:
     """Compile; (the database, what was said)."""
     target = base / "db"
-    done = run("rc-compile", target, *(sources or [base / "src"]))
+    done = warm("rc-compile", target, *(sources or [base / "src"]))
     assert done.returncode == code, done.stderr
     assert target.exists() == (code == 0)
     assert [path.name for path in base.iterdir() if path.name.startswith("db.")] == [], (
@@ -45,7 +35,7 @@ def compiled(base: Path, *sources: Path, code: int = 0) -> tuple[Path, str]:
 
 
 def ask(db: Path, *words: object, code: int = 0) -> str:
-    done = run("rc-db", "-c", db, *words)
+    done = warm("rc-db", "-c", db, *words)
     assert done.returncode == code, done.stderr
     return done.stdout
 
@@ -194,11 +184,11 @@ def test_an_existing_target_and_missing_sources_are_refused(tmp_path: Path) -> N
     # SM-166 (partly)
     overlay(tmp_path / "src")
     (tmp_path / "there").mkdir()
-    assert run("rc-compile", tmp_path / "there", tmp_path / "src").returncode == 111
+    assert warm("rc-compile", tmp_path / "there", tmp_path / "src").returncode == 111
     assert list((tmp_path / "there").iterdir()) == []
-    assert run("rc-compile", tmp_path / "db", tmp_path / "none").returncode == 111
-    assert run("rc-compile", tmp_path / "db").returncode == 100
-    assert run("rc-compile", tmp_path / "none/db", tmp_path / "src").returncode == 111
+    assert warm("rc-compile", tmp_path / "db", tmp_path / "none").returncode == 111
+    assert warm("rc-compile", tmp_path / "db").returncode == 100
+    assert warm("rc-compile", tmp_path / "none/db", tmp_path / "src").returncode == 111
     assert not (tmp_path / "db").exists()
 
 
@@ -320,7 +310,7 @@ def test_a_database_with_a_right_sum_and_wrong_tables_fails_the_check(tmp_path: 
     # SM-174 (partly)
     db, _ = compiled(tmp_path, overlay(tmp_path / "src"))
     shutil.rmtree(db / "servicedirs/svc-cron")
-    done = run("rc-db", "-c", db, "check")
+    done = warm("rc-db", "-c", db, "check")
     assert done.returncode == 4
     assert "svc-cron" in done.stderr
     assert codec.problems(database.load(str(db))) == []
