@@ -77,6 +77,8 @@ class Sources:
             return
         raw: dict[str, bytes | list[str]] = {}
         for file in definition.FILES[kind].intersection(entries):
+            if f"{file}.d" in _LISTS and os.path.exists(f"{place}/{file}.d"):
+                continue  # whatever the old form is, nobody looks at it
             found = self._file(place, file)
             if found is not None:
                 raw[file] = found

@@ -43,11 +43,13 @@ def definitions_in(source: Path) -> None:
     run = "trap 'echo down web >>/host/journal; kill $child; exit' TERM; echo up web >>/host/journal; sleep 1000 3>&- & child=$!; echo >&3; wait"
     write_service(source, "web", "longrun", {"run": run, "notification-fd": "3\n"}, ["second"])
     write_service(source, "default", "bundle", {"contents": "web\n"})
+    write_service(source, "little", "bundle", {"contents": "first\n"})
 
 
-def prepared(tmp_path: Path) -> Machine:
-    """A machine with a database, and our programs where its scripts find them."""
-    machine = Machine(tmp_path, rc_init=section("rc.init"), rc_shutdown=section("rc.shutdown"))
+def prepared(tmp_path: Path, level: str = "") -> Machine:
+    """A machine with a database, and our programs where its scripts find them. LEVEL: as if the kernel's command line said so."""
+    told = f"set -- {level}\n" if level else ""
+    machine = Machine(tmp_path, rc_init=told + section("rc.init"), rc_shutdown=section("rc.shutdown"))
     programs = machine.host / "bin"
     programs.mkdir()
     python = os.path.realpath(sys.executable)
@@ -106,6 +108,16 @@ def test_a_service_of_default_that_fails_does_not_keep_the_machine_from_booting(
         assert machine.run("rc", "-a", "list").stdout.split() == ["s6rc-oneshot-runner", "first"]
         machine.run("reboot")
         assert machine.wait_end() == -signal.SIGHUP
+
+
+@needs_root
+@pytest.mark.parametrize(("level", "up"), [("little", ["first"]), ("misspelt", ["web", "first", "second"])])
+def test_the_kernels_command_line_names_another_bundle_and_a_name_that_nobody_knows_is_default(
+    tmp_path: Path, level: str, up: list[str]
+) -> None:
+    with prepared(tmp_path, level) as machine:
+        machine.wait_for("booted")
+        assert machine.run("rc", "-a", "list").stdout.split() == ["s6rc-oneshot-runner", *up]
 
 
 @needs_root

@@ -274,6 +274,8 @@ def test_links_are_followed_and_what_is_hidden_or_a_file_is_ignored(tmp_path: Pa
     (source / ".hidden").mkdir()
     (source / "README").write_text("not a service")
     (tmp_path / "store/real/down").symlink_to("/dev/null")
+    (tmp_path / "store/real/dependencies.d").mkdir()
+    (tmp_path / "store/real/dependencies").mkdir()  # the old form counts only without the new one
     db, _ = compiled(tmp_path)
     assert ask(db, "list", "oneshots") == "linked\n"
 
