@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 NEVER = float("inf")
 GRACE, LONGEST_GRACE = 3.0, 300.0  # seconds between TERM and KILL: the default, and what a wish may ask for
-MOMENT = 5.0  # seconds for a catch-all logger that is alone
+MOMENT = 2.0  # seconds for a catch-all logger that is alone
 SINGLE = "single"
 
 

@@ -154,7 +154,7 @@ def plan() -> str:
             transcript(
                 "poweroff",
                 "strays hold the catch-all's FIFO",
-                [(0.0, Asked("poweroff")), done[0], (2.0, Alone()), (7.0, Expired()), (10.0, Expired())],
+                [(0.0, Asked("poweroff")), done[0], (2.0, Alone()), (4.0, Expired()), (7.0, Expired())],
             ),
             transcript("single", "rc.shutdown, and the machine stays", [(0.0, Asked("single")), done[0]]),
         ]
