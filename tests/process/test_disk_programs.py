@@ -184,7 +184,8 @@ def test_services_that_announce_readiness_are_waited_for(tools: Tools, tmp_path:
 
 
 @pytest.mark.parametrize(
-    ("known", "there", "up", "good"), [(1, 0, 0, True), (0, 0, 0, True), (0, 99, 0, False), (0, 0, 1, False)]
+    ("known", "there", "up", "good"),
+    [(1, 0, 0, True), (0, 0, 0, True), (0, 99, 0, False), (0, 0, 1, False), (0, 0, 3, True)],
 )
 def test_the_bundle_default_is_waited_for_where_there_is_one(
     known: int, there: int, up: int, good: bool, tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
