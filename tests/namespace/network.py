@@ -74,6 +74,7 @@ class Host(Machine):
         path.mkdir(parents=True, exist_ok=True)
         super().__init__(path, rc_init=RC_INIT)
         self.become = PREPARE + BECOME
+        self._services = services
         (self.root / "sys").mkdir()
         shutil.copytree(SKELETON, self.root, dirs_exist_ok=True)
         (self.root / "etc/resolv.conf").symlink_to("/run/resolv.conf")
@@ -132,6 +133,8 @@ class Host(Machine):
         """Have the services started: the cables are laid."""
         (self.host / "go").touch()
         self.wait_for("booted")
+        for name in self._services:
+            self.wait_for("supervised", name)
         return self
 
     def sh(self, command: str) -> str:

@@ -16,9 +16,11 @@ FIFO = "run/service/fw/supervise/control"
 
 
 def settled(host: Host) -> None:
-    """Wait until fw has ended and nobody wants it again."""
+    """Wait until fw has ended and nobody wants it again. It may not even be supervised yet."""
     wait_until(
-        lambda: host.sh("svstat -o up,wantedup,normallyup /run/service/fw").split()[:2] == ["false", "false"],
+        lambda: (
+            host.inside("svstat", "-o", "up,wantedup", "/run/service/fw").stdout.split() == ["false", "false"]
+        ),
         "fw at rest",
         60.0,
     )
