@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from typing import Any, Self
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 20.0
+PATIENCE = 45.0
 MARK = "INITFS_TEST_TREE"
 PR_SET_CHILD_SUBREAPER = 36
 PIPE_SIZE = 1 << 20
