@@ -107,5 +107,7 @@ def test_runit_init_6_reboots_and_ctrl_alt_del_runs_its_program_first(tmp_path: 
         wait_until(lambda: "_2" in said(tmp_path), "stage 2")
         with open(f"/proc/{program.pid}/task/{program.pid}/children", encoding="ascii") as file:
             enter[2] = file.read().strip()
-        subprocess.run([*enter, *ours, "6"], check=True, env=environment)
+        subprocess.run(
+            [*enter, *ours, "6"], check=False, env=environment
+        )  # it may be killed with the machine
         assert program.wait(20) == -signal.SIGHUP
