@@ -10,6 +10,7 @@ import pytest
 
 from initfs.supervise import adoption
 from initfs.supervise.status import DOWN, FINISH, RUN, Status
+from tests.namespace.machine import wait_until
 from tests.process.tree import Tree, alive, children, wait_dead
 
 TYPE_CHECKING = False
@@ -96,6 +97,7 @@ def test_a_finish_that_was_left_is_waited_for_and_no_second_run_is_started_besid
     tree.settle()
     seen = tree.status("web")
     assert (seen.state, seen.pid, seen.wait_status) == (FINISH, finish, 3 << 8)
+    wait_until(lambda: not children(tree.pid), "no child of web: a second run's finish would stay")
     (tree.base / "open").touch()
     (tree.base / "never").write_text("")
     tree.wait_for("finished", "web")

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 BOARD = "qemu-arm64"
 LIMIT = 60.0
-MEMORY = 128  # MiB; 96 were enough before the network and the service manager came into the image
+BUDGET = pytest.mark.xfail(
+    reason="96 MiB is the budget; with the network and the service manager in the image memory runs out"
+)
+MEMORY = [pytest.param(96, marks=BUDGET), 128]  # MiB
 pytestmark = pytest.mark.xdist_group(BOARD)
 
 
@@ -33,10 +36,10 @@ def board() -> str:
     return BOARD
 
 
-@pytest.fixture
-def small() -> Iterator[Machine]:
+@pytest.fixture(params=MEMORY)
+def small(request: pytest.FixtureRequest) -> Iterator[Machine]:
     image = image_of(BOARD)
-    with Machine(BOARD, image, memory=MEMORY) as machine:
+    with Machine(BOARD, image, memory=request.param) as machine:
         booted(machine, image)
         yield machine
 
@@ -57,10 +60,10 @@ def test_somebody_logs_in_on_the_console_runs_a_command_and_leaves(vm: Machine) 
     vm.wait_console(r"login: $", timeout=LIMIT, after=seen)
 
 
-def test_128_mb_of_memory_are_enough(small: Machine) -> None:
+def test_little_memory_is_enough(small: Machine, request: pytest.FixtureRequest) -> None:
     total = int(small.run("cat /proc/meminfo", timeout=LIMIT).stdout.split()[1])
 
-    assert total < MEMORY * 1024
+    assert total < request.node.callspec.params["small"] * 1024
 
 
 def test_a_kernel_panic_fails_the_run() -> None:
