@@ -15,6 +15,7 @@ import pytest
 from initfs.notify import fifodir
 from initfs.supervise.status import decode
 from tests.process.tree import (
+    LISTEN,
     MARK,
     PATIENCE,
     ROOT,
@@ -187,15 +188,15 @@ def test_quit_leaves_the_service_alone(alone: Alone) -> None:
 
 def test_interrupt_is_passed_on_to_the_group(alone: Alone) -> None:
     # SUP-052
-    supervisor = alone.start(
-        "trap 'echo INT >$EAR; exit' INT; echo up >$EAR; while :; do read -r l <>$EAR.2; done"
-    )
-    os.mkfifo(f"{alone.ear.path}.2")
+    (alone.base / "listen.py").write_text(LISTEN)
+    supervisor = alone.start("exec python3 -I -S ../listen.py")
     assert alone.ear.line() == "up"
+    pid = alone.pid
     supervisor.send_signal(signal.SIGINT)
     alone.hear("x")
     assert supervisor.wait(PATIENCE) == 0
-    assert alone.ear.line() == "INT"
+    assert alone.ear.line() == "SIGINT"
+    os.kill(pid, signal.SIGKILL)
 
 
 def test_during_finish_term_ends_it_after_finish(alone: Alone) -> None:
