@@ -240,6 +240,16 @@ class Logdir:
             self.rotate_at = time.monotonic() + self.policy.period
             self._keep()
 
+    def bound(self, policy: Policy) -> None:
+        """Keep to another policy from now on, with what is in the directory already as well."""
+        self.policy = policy
+        if self._steps or self._current < 0:
+            return  # what is under way ends with a trim
+        if rotate.due(policy.size, policy.tolerance, self.size):
+            self.rotate()
+        elif self._newest:
+            self._try(self._trim)
+
     def _ends_with_newline(self) -> bool:
         return self._at == 0 or self._text[self._at - 1] == 10
 

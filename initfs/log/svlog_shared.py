@@ -201,7 +201,7 @@ class Shared:
         ours = [(log, logdir) for log, logdir in dirs if logdir.path == f"{self._directory}/{log.name}"]
         for log, logdir in ours:
             log.policy = log.policy or logdir.policy
-            logdir.policy = bounded(log.policy, self.room // len(ours))
+            logdir.bound(bounded(log.policy, self.room // len(ours)))
 
     def _stream(self, log: Log) -> Stream:
         return Stream(log.fd, script_of(log.words, f"{self._directory}/{log.name}"), self._ways)

@@ -131,13 +131,37 @@ def test_all_logs_in_memory_share_one_room(tmp_path: Path) -> None:
         tree.add("svscan-logger", f"exec {' '.join(words)}", notification_fd="3\n")
         names = [f"s{number}" for number in range(5)]
         for name in names:
-            tree.add(name, "seq 1 60000; echo end; exec sleep 999", log="n1000\n")
+            tree.add(
+                name, "echo here; read -r line <../go; seq 1 60000; echo end; exec sleep 999", log="n1000\n"
+            )
+        os.mkfifo(tree.scandir / "go")
         tree.start()
+        for name in names:
+            until(lambda: content(tmp_path / "log" / name) == b"here\n", name)  # noqa: B023
+        (tree.scandir / "go").write_text("go\n" * len(names))
         for name in names:
             until(lambda: content(tmp_path / "log" / name).endswith(b"end\n"), name)  # noqa: B023
         sizes = [len(content(tmp_path / "log" / name)) for name in names]
         assert sum(sizes) <= room
         assert min(sizes) > room // len(names) // 3
+        assert tree.stop() == 0
+
+
+def test_a_log_that_comes_later_makes_those_that_are_silent_smaller(tmp_path: Path) -> None:
+    room = 400_000
+    with Tree(tmp_path) as tree:
+        words = ours("svlog-shared", "-d3", "-D", tmp_path / "log", "-b", room, "../.svscan/logs")
+        tree.add("svscan-logger", f"exec {' '.join(words)}", notification_fd="3\n")
+        first, second = ("early", "late")
+        tree.add(first, "seq 1 60000; echo end; exec sleep 999", log="n1000\n")
+        tree.start()
+        until(lambda: content(tmp_path / "log" / first).endswith(b"end\n"), first)
+        assert len(content(tmp_path / "log" / first)) > room // 2
+        tree.add(second, "echo end; exec sleep 999", log="n1000\n")
+        tree.control("a")
+        until(lambda: content(tmp_path / "log" / second) == b"end\n", second)
+        assert len(content(tmp_path / "log" / first)) <= room // 2
+        assert content(tmp_path / "log" / first).endswith(b"60000\nend\n")
         assert tree.stop() == 0
 
 

@@ -371,7 +371,9 @@ def test_a_runner_that_is_killed_fails_what_it_ran_and_the_next_change_waits_unt
     assert "slow: unable to start it: the oneshot runner hung up" in said
     world.rc("change", "quick")
     assert world.up() == ["quick"]
-    world.run("svc", "-d", "-wD", world.servicedir(runner))
+    stopped = world.run("svc", "-d", "-wD", world.servicedir(runner))
+    assert stopped.returncode == 0, stopped.stderr
+    assert world.tree.status(runner).pid == 0, world.tree.status(runner)
     assert "Connection refused" in world.rc("-d", "change", "quick", code=1).stderr, "nobody will start it"
 
 

@@ -91,6 +91,7 @@ def test_runsv_supervises_a_service_and_its_logger(started: Started) -> None:
     runsv = started.begin("runsv", service)
     until(lambda: supervised(service) and supervised(service / "log"))
     until(lambda: (service / "log/said").exists() and (service / "log/said").read_text() == "hello\n")
+    until(lambda: pid(service) > 0)
     code, out = started.sv("status", service)
     assert (code, out.startswith(f"run: {service}: (pid {pid(service)}) ")) == (0, True)
     assert f"; run: log: (pid {pid(service / 'log')}) " in out
