@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -127,32 +128,61 @@ def test_a_getty_whose_terminal_is_not_there_waits_for_it_and_does_not_loop(host
 def test_the_clock_is_never_further_back_than_the_image_or_than_it_was_seen(host: Host) -> None:
     # The time of this machine is nobody's to change, so `date` is one that only tells.
     host.wait_for("ready", "clock")
-    run = (
-        (SERVICES / "clock/run")
-        .read_text()
-        .replace("/data", "/run/data")
-        .replace("while :", "exit 0\nwhile :")
-    )
-    host.sh(
-        f"mkdir -p /run/data /run/fake; cat >/run/clock-run <<'END'\n{run}\nEND\ntouch -d '2024-01-01 00:00' /run/data/clock"
-    )
+    host.sh("mkdir -p /run/clock /run/data /run/fake")
+    for name in ("run", "finish"):
+        script = (SERVICES / "clock" / name).read_text().replace("/data", "/run/data")
+        script = script.replace("exec env -i PATH=/usr/bin sleep 3600", "exit 0")
+        host.sh(f"cat >/run/clock/{name} <<'END'\n{script}\nEND\nchmod +x /run/clock/{name}")
     fake = (
         "#!/bin/sh\n"
         'case "$*" in "+%s") cat /run/now ;; *-r*) exec busybox date "$@" ;; *-s*) echo "$*" >>/run/set ;; *) echo then ;; esac\n'
     )
     host.sh(f"cat >/run/fake/date <<'END'\n{fake}END\nchmod +x /run/fake/date")
+    seen = 1_704_067_200
 
-    def sets(now: int) -> str:
-        return host.sh(
-            f"echo {now} >/run/now; rm -f /run/set; PATH=/run/fake:$PATH sh /run/clock-run 3>/dev/null; cat /run/set 2>/dev/null; true"
-        )
+    def sets(now: int, noted: str = f"touch -d @{seen} /run/data/clock") -> str:
+        """What it sets the clock to, after which it notes that it has seen this hour."""
+        host.sh(f"echo {now} >/run/now; rm -f /run/set /run/data/clock; {noted}")
+        host.sh("cd /run/clock && PATH=/run/fake:$PATH ./run 3>/dev/null")
+        assert int(host.sh("busybox date +%s -r /run/data/clock")) > seen
+        return host.sh("cat /run/set 2>/dev/null; true")
 
-    seen = int(host.sh("busybox date +%s -r /run/data/clock"))
-    assert seen > 1_700_000_000
-    assert f"-u -s @{seen}" in sets(5)
-    assert "@" not in sets(seen + 1).replace("clock:", "")
-    host.sh("rm /run/data/clock")
-    assert "-u -s @1700000000" in sets(5)
+    assert sets(5) == f"-u -s @{seen}\n"
+    assert sets(seen + 1) == ""
+    assert sets(5, "true") == "-u -s @1700000000\n"
+    host.sh("mkdir -p /run/initfs/clock; : >/run/initfs/clock/synchronized")
+    assert sets(5) == "", "who set it knows better"
+    host.sh("rm /run/initfs/clock/synchronized")
+
+
+WAITING = {  # for what this machine does not have: a firewall, the network, an interface, a device
+    "dhcp_none0": "file", "ifplugd_none0": "file", "zcip_none0": "file", "supplicant_none0": "file", "hostapd_none0": "file",
+    "dnsmasq": "file", "ntpd": "file", "vpnc": "route", "dhcpd_none0": "address", "getty_none0": "device", "gpm": "device",
+}  # fmt: skip
+
+
+def test_no_service_that_waits_or_is_done_delays_the_end_of_the_machine(tmp_path: Path) -> None:
+    # Process 1 is the only parent of what they leave behind, and such a one keeps the catch-all logger from its end.
+    files = {"gpm/mouse": "none0\n"}
+    with Host(tmp_path, "clock", "user-services", *WAITING, files=files) as host:
+        host.sh("mkdir -p /data; : >/data/clock; touch -d @1704067200 /data/clock")
+        host.sh("rm -f /run/service/vpnc/down")
+        host.go()
+        host.sh("svc -u vpnc")
+        host.wait_for("ready", "clock")
+        host.wait_for("down", "user-services")
+        for name, kind in WAITING.items():
+            told = f"tr '\\0' ' ' </proc/$(svstat -o pid /run/service/{name})/cmdline"
+            wait_until(lambda told=told, kind=kind: f"wait-for {kind}" in host.sh(told), f"{name} waits")
+        assert host.count("down", "clock") == 0
+        children = "for each in /run/service/*; do cat /proc/$(svstat -o pid $each)/task/*/children 2>/dev/null; done; true"
+        assert host.sh(children).split() == [], "none has a child"
+
+        host.sh("svc -wD -d /run/service/clock")
+        assert int(host.sh("busybox date +%s -r /data/clock")) > 1_704_067_200, "noted at its end, too"
+        host.run("poweroff")
+        assert host.wait_end() == -signal.SIGINT
+        assert "takes too long" not in host.console
 
 
 KEPT = ("clock", "mark-good", "user-services")  # a shell that needs none of its environment
