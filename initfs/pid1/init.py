@@ -32,6 +32,8 @@ EVENTS = "/run/initfs/events"
 STAGE2 = "/run/initfs/stage2"  # it is there once that has been run
 LOGGER_LIMIT = 5.0  # seconds that stage 2 waits for the catch-all logger
 SERVICES_MAX = 16000
+# What the tree imports when it is first needed. A package that is replaced under us has other ones: they must be here before.
+LATER = ("adoption", "diagnosis", "kept", "mending", "relocation", "sharing")
 # What a signal asks for (`spec/init.md` 7.2). TERM, QUIT and HUP mean nothing to process 1.
 COMMANDS = {
     signals.INT: "rt",
@@ -88,6 +90,7 @@ class Init:
         self.svscan.begin()
         if self.booting:
             self.guard.booted()
+        _complete()
         files.tried("look for an end that had begun", self.ending.ask_again)
 
     def _begin(self, started: float) -> None:
@@ -165,6 +168,7 @@ class Init:
         self.tree.journal.publish("", "booted", 0, failed)
         self._tell_previous("")
         self.guard.booted()
+        _complete()
         if not self.settings.container:
             memory.lock()
 
@@ -223,6 +227,7 @@ class Init:
         self.ending.resume(luggage["ending"])
         self.guard.resume(luggage["guard"])
         self.failsafe.on, self._told = luggage["failsafe"], True
+        _complete()
 
     def fail(self) -> None:
         """Out of order: another execution may do better. OutOfOrder when enough were tried."""
@@ -236,6 +241,12 @@ class Init:
             self.renew()
         say.warning("beginning anew, with nothing")
         renewal.go(self.settings.init, self.failures, {**os.environ, moving.VARIABLE: moving.LOST})
+
+
+def _complete() -> None:
+    """Have all of our program in memory, in one version: it may be replaced on the disk at any time."""
+    for name in LATER:
+        __import__(f"initfs.supervise.{name}")
 
 
 def _nothing(_status: int) -> None:
