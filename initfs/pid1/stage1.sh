@@ -28,6 +28,18 @@ rescue() {
     done
 }
 
+# Where memory is scarce, pages that nobody touches are kept compressed (zram): Python's processes sleep most of the time, and a root
+# in memory is mostly read once. An image without the module does without.
+compress() {
+    while read -r key total _; do
+        [ "$key" != MemTotal: ] || break
+    done </proc/meminfo
+    [ "$total" -lt 131072 ] && modprobe -q zram 2>/dev/null || return 0
+    echo "${total}K" >/sys/block/zram0/disksize && mkswap /dev/zram0 >/dev/null && swapon /dev/zram0 ||
+        echo "init: warning: unable to keep memory compressed; going on without"
+    echo 0 >/proc/sys/vm/page-cluster # a page is read back alone: there is no disk to wait for
+}
+
 # What becomes process 1; whatever leads out of it leads back to `rescue`.
 become() {
     [ "$container" ] || console
@@ -64,6 +76,7 @@ esac
 read -r INITFS_STAGE1 _ </proc/uptime
 read -r cmdline </proc/cmdline
 case " $cmdline " in *" initfs.rescue "*) rescue "the kernel's command line asks for this shell" ;; esac
+[ "$container" ] || compress
 
 # An interpreter that cannot start would take the kernel with it, so it is tried first, while the tree is laid out.
 # The seed: Python's start otherwise waits for the kernel's random numbers, seconds on a board that has no source.
