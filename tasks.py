@@ -24,6 +24,9 @@ PACKAGES = (
     "execline",
     "busybox-static",
     "cpio",
+    "dnsmasq-base",
+    "dropbear-bin",
+    "gpm",
     "iproute2",
     "procps",
     "strace",
@@ -33,6 +36,8 @@ PACKAGES = (
     "mount",
     "mtools",
     "signify-openbsd",
+    "unscd",
+    "vpnc",
 )
 
 QUICK = "not vm and not image"  # pytest's words for what needs no image

@@ -39,7 +39,7 @@ import os
 os.system("mount -t overlay links -o lowerdir=/links:/usr/bin /usr/bin")
 os.system("mount -t sysfs sys /sys")
 """
-OTHERS = ("dnsmasq", "nft", "ip")
+OTHERS = ("dnsmasq", "nft", "ip", "dropbear", "gpm", "nscd", "vpnc")
 
 
 def busybox(*applets: str) -> Path:

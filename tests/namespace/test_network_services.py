@@ -65,7 +65,7 @@ def stubbed(host: Host, program: str) -> tuple[str, list[str]]:
         ("wpa_supplicant", "-i wlan0 -c /run/service/supplicant_wlan0/wpa_supplicant.conf"),
         ("hostapd", "-i wlan1 /run/service/hostapd_wlan1/hostapd.conf"),
         ("gpm", "-D -m /dev/null -t imps2"),
-        ("nscd", "-d"),
+        ("nscd", "-d -f /run/service/unscd/nscd.conf"),
         ("vpnc", "--no-detach --non-inter /run/service/vpnc/vpnc.conf"),
         ("dropbear", "-F -E -s -r /run/service/sshd/keys/host -p 22"),
         ("watchdog", "-F -t 10 -T 60 /dev/null"),
