@@ -10,7 +10,7 @@ import os
 
 from initfs import say
 from initfs.chain import next as chain
-from initfs.local import checking, ipcserver_access, links, serving, sockets, starting, warm
+from initfs.local import assistant, checking, ipcserver_access, links, serving, sockets, starting, warm
 from initfs.loop import Loop
 from initfs.options import number, parse
 from initfs.programs import PROGRAMS
@@ -40,7 +40,12 @@ def main(argv: list[str]) -> int:
     null = os.open("/dev/null", os.O_RDWR)  # nobody is to inherit the listener
     os.dup2(null, 0)
     os.close(null)
-    server = serving.Server(around, listener, starter(program, around, listener.fileno()), limits, verbose)
+    program = _ours_first(program)
+    start = starter(program, around, listener.fileno())
+    # One processor has nothing to gain from it, and who runs in a copy of the server needs no vfork(2).
+    several = len(os.sched_getaffinity(0)) > 1 and not chain.ours(program)
+    helper = assistant.Assistant(around, start, listener.fileno()) if several else None
+    server = serving.Server(around, listener, start, limits, verbose, helper)
     if "1" in given:
         os.write(1, b"\n")
         os.dup2(0, 1)
@@ -55,10 +60,13 @@ def limits_of(given: dict[str, str], found: list[tuple[str, str]]) -> serving.Li
     return serving.Limits(most, each, lookup == "p")
 
 
+def _ours_first(program: list[str]) -> list[str]:
+    """A program of ours without the name of the multi-call program before it."""
+    return program[1:] if program[0] == "initfs" and chain.ours(program[1:]) else program
+
+
 def starter(program: list[str], around: Loop, listener: int) -> Callable[[int, Variables], int]:
     """What serves a connection: decides in this process what our own links at the beginning of PROGRAM decide, and starts the rest."""
-    if program[0] == "initfs" and chain.ours(program[1:]):
-        program = program[1:]
     for name in (serving.REMOTEEUID, serving.REMOTEEGID):  # what we were told is not said of our clients
         os.environb.pop(name, None)
     inherited, path = dict(os.environb), os.environ.get("PATH")

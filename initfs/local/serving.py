@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from socket import socket
 
+    from initfs.local.assistant import Assistant
+
+    Child = tuple[int, int | None, str]  # pid, uid, what is said of the client
     Variables = dict[bytes, bytes]
 
 CAUGHT = (signals.CHLD, signals.TERM, signals.HUP, signals.QUIT, signals.ABRT)
@@ -46,10 +49,16 @@ class Server:
         start: Callable[[int, Variables], int],
         limits: Limits,
         verbose: int = 1,
+        assistant: Assistant | None = None,
     ) -> None:
+        """START returns the pid of a child, or 0 when it has refused; the ASSISTANT does the same elsewhere."""
+        self._assistant = assistant
+        if assistant is not None:
+            assistant.master = self
         self._loop, self._start, self._limits, self._verbose = around, start, limits, verbose
         self._admission = Admission(limits.most, limits.each)
-        self._children: dict[int, int | None] = {}  # pid to uid
+        # By pid; what the assistant has been asked for by the negative number of the job.
+        self._children: dict[int, Child] = {}
         self._leaving = False
         self._door = Door(around, listener, self._room, self._entered)
 
@@ -58,10 +67,18 @@ class Server:
         self._loop.on_signals(self._signalled, *CAUGHT)
         self._door.update()
         while not self._leaving:
-            self._loop.turn(self._door.retry)
-            if self._door.retry != loop.NEVER:
-                self._door.tick(loop.now())
+            until = self._door.retry
+            if self._assistant is not None:
+                until = min(until, self._assistant.until())
+            self._loop.turn(until)
+            if until != loop.NEVER:
+                self._tick(loop.now())
         return say.OK
+
+    def _tick(self, now: float) -> None:
+        self._door.tick(now)
+        if self._assistant is not None:
+            self._assistant.tick(now)
 
     def _room(self) -> bool:
         return self._admission.room() and not self._leaving
@@ -92,19 +109,51 @@ class Server:
         if peer is not None:
             variables[REMOTEEUID] = b"%d" % peer.uid
             variables[REMOTEEGID] = b"%d" % peer.gid
+        who = ""
+        if self._verbose >= 2 and peer is not None:
+            who = f" uid {peer.uid} gid {peer.gid} count {number}/{self._limits.each}"
+        self._begin(connection.fileno(), variables, uid, who)
+
+    def _begin(self, fd: int, variables: Variables, uid: int | None, who: str) -> None:
+        """Have a child serve the connection FD, ours or the assistant's."""
+        number = self._assistant.take(fd, variables) if self._assistant is not None else 0
+        if number:
+            self._children[-number] = (0, uid, who)
+            return
         try:
-            pid = self._start(connection.fileno(), variables)
+            pid = self._start(fd, variables)
         except OSError as error:
             self._admission.leave(uid)
-            say.warning(f"unable to start a child: {say.reason(error)}")
+            self._not_started(error)
             return
         if not pid:
             self._admission.leave(uid)
             return
-        self._children[pid] = uid
+        self._began(pid, pid, uid, who)
+
+    def _began(self, key: int, pid: int, uid: int | None, who: str) -> None:
+        self._children[key] = (pid, uid, who)
         if self._verbose >= 2:
-            who = "" if peer is None else f" uid {peer.uid} gid {peer.gid} count {number}/{self._limits.each}"
             say.info(f"allow pid {pid}{who} total {self._admission.count}/{self._limits.most}")
+
+    def began(self, number: int, pid: int) -> None:
+        """The assistant has started the program of a job."""
+        _, uid, who = self._children[-number]
+        self._began(-number, pid, uid, who)
+
+    def failed(self, number: int, reason: int) -> None:
+        """The assistant could not start it."""
+        _, uid, _ = self._children.pop(-number)
+        self._admission.leave(uid)
+        self._not_started(OSError(reason, os.strerror(reason)))
+        self._door.update()
+
+    def ended(self, number: int, status: int | None) -> None:
+        """What the assistant has started has ended with this wait status; None: or is not known any more."""
+        self._died(-number, status)
+
+    def _not_started(self, error: OSError) -> None:
+        say.warning(f"unable to start a child: {say.reason(error)}")
 
     def _signalled(self, signum: int) -> None:
         if signum == signals.CHLD:
@@ -117,21 +166,31 @@ class Server:
         if signum in (signals.TERM, signals.QUIT, signals.ABRT):
             self._leaving = True
 
-    def _died(self, pid: int, status: int) -> None:
-        if pid not in self._children:
+    def _died(self, key: int, status: int | None) -> None:
+        if key not in self._children:
             return
-        left = self._admission.leave(self._children.pop(pid))
+        pid, uid, _ = self._children.pop(key)
+        left = self._admission.leave(uid)
         if self._verbose >= 2:
-            code = os.waitstatus_to_exitcode(status)
-            how = f"exitcode {code}" if code >= 0 else f"signal {-code}"
-            say.info(f"end pid {pid} {how} count {left} total {self._admission.count}/{self._limits.most}")
+            say.info(
+                f"end pid {pid} {_how(status)} count {left} total {self._admission.count}/{self._limits.most}"
+            )
         self._door.update()
 
     def _signal(self, *signums: int) -> None:
         for pid in self._children:
-            for signum in signums:
+            for signum in signums if pid > 0 else ():
                 process.kill(pid, signum)
+        if self._assistant is not None:
+            self._assistant.signal(*signums)
 
     def _tell(self, level: int, text: str) -> None:
         if self._verbose >= level:
             say.info(text)
+
+
+def _how(status: int | None) -> str:
+    if status is None:
+        return "exitcode unknown"
+    code = os.waitstatus_to_exitcode(status)
+    return f"exitcode {code}" if code >= 0 else f"signal {-code}"

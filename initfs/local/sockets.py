@@ -23,6 +23,7 @@ else:
 
 STREAM, DATAGRAM = _socket.SOCK_STREAM, _socket.SOCK_DGRAM
 MAXIMUM_BACKLOG = _socket.SOMAXCONN
+NOW = _socket.MSG_DONTWAIT
 ROOM = AT_ONCE * 4
 CHUNK, MOST = 4096, 1 << 20
 
@@ -45,6 +46,11 @@ def new(kind: int = STREAM, *, blocking: bool = True) -> socket:
     """A new socket, close-on-exec."""
     flags = _socket.SOCK_CLOEXEC | (0 if blocking else _socket.SOCK_NONBLOCK)
     return _socket.socket(_socket.AF_UNIX, kind | flags)
+
+
+def pair() -> tuple[socket, socket]:
+    """Two ends of a connection that keeps messages apart, close-on-exec."""
+    return _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
 
 
 def address(path: str) -> str | bytes:

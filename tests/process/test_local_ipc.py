@@ -5,16 +5,20 @@ from __future__ import annotations
 import contextlib
 import os
 import pathlib
+import re
 import signal
 import socket
 import stat
 import subprocess
 import sys
+import time
 
 import pytest
 
 from tests.process.local_world import (
     NOBODY,
+    PATIENCE,
+    START,
     connect,
     descriptors,
     everything,
@@ -279,3 +283,107 @@ def test_s6_s_chain_of_access_and_sudo_works_under_our_server(path: Path, tmp_pa
     ]
     with server(ours("ipcserver", "-1", path, *line)):
         assert run(ours("svsudo", path, "word"))[:2] == (3, "word\n")
+
+
+# A server and its assistant ------------------------------------------------------------------------
+
+
+NUMBERED = ["sh", "-c", "echo $PPID $IPCCONNNUM; exec cat"]
+
+
+def crowd(process: subprocess.Popen[bytes], path: Path, size: int) -> tuple[list[socket.socket], int]:
+    """SIZE connections that stay, and the pid of the assistant that has started some of them: tried until there is one."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        process.send_signal(signal.SIGSTOP)  # so that they are all there at once
+        held = [connect(path) for _ in range(size)]
+        process.send_signal(signal.SIGCONT)
+        told = [one.makefile("rb").readline().split() for one in held]
+        assert {int(number) for _, number in told} == set(range(1, size + 1))  # one of them counts
+        others = {int(parent) for parent, _ in told} - {process.pid}
+        if others:
+            (assistant,) = others
+            return held, assistant
+        assert time.monotonic() < deadline
+        leave(held)
+        until(lambda: not children(process.pid))
+
+
+def leave(held: list[socket.socket]) -> None:
+    for one in held:
+        one.close()
+
+
+def children(pid: int) -> list[str]:
+    return pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+
+
+several = pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one processor: no assistant")
+
+
+@several
+def test_a_crowd_is_started_by_two_processes_and_counted_by_one(path: Path, tmp_path: Path) -> None:
+    # LOC-153 (partly)
+    log = tmp_path / "log"
+    with server(ours("ipcserver", "-1", "-v", "-c", "99", "-C", "45", path, *NUMBERED), log=log) as process:
+        before = descriptors(process.pid)
+        held, assistant = crowd(process, path, 45)
+        assert everything(connect(path)) == b""  # the 46th of a user
+        process.send_signal(signal.SIGHUP)
+        for one in held:
+            assert everything(one) == b""  # whoever's child it was
+        until(lambda: log.read_text().count("end pid") == log.read_text().count("allow pid"))
+        assert re.search(r"end pid \d+ signal 15 count 0 total 0/99\n", log.read_text())
+        assert descriptors(process.pid) == before + 1  # the connection to the assistant
+        assert descriptors(assistant) <= before + 1
+        one = connect(path)
+        one.recv(20)
+        process.terminate()
+        assert process.wait(PATIENCE) == 0
+        until(lambda: not os.path.exists(f"/proc/{assistant}"))
+        one.sendall(b"still\n")
+        assert one.recv(6) == b"still\n"
+
+
+@several
+def test_the_death_of_the_assistant_costs_nobody_else_anything(path: Path, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with server(ours("ipcserver", "-1", "-v", "-c", "45", "-C", "45", path, *NUMBERED), log=log) as process:
+        held, assistant = crowd(process, path, 45)
+        os.kill(assistant, signal.SIGKILL)
+        until(lambda: "the assistant has died" in log.read_text())
+        again = connect(path)  # there is room: its connections do not count any more
+        assert again.recv(20).startswith(b"%d " % process.pid)
+        held[0].sendall(b"still\n")
+        assert held[0].recv(6) == b"still\n"
+        leave([*held, again])
+        until(lambda: not children(process.pid))
+        leave(crowd(process, path, 45)[0])  # it has another one
+
+
+@several
+def test_an_assistant_is_dismissed_when_no_crowd_comes_any_more(path: Path) -> None:
+    soon = START.replace(
+        "from initfs.main", "from initfs.local import jobs; jobs.IDLE = 0.1; from initfs.main"
+    )
+    line = [
+        sys.executable,
+        "-IS",
+        "-c",
+        soon,
+        "ipcserver",
+        "-1",
+        "-c",
+        "45",
+        "-C",
+        "45",
+        str(path),
+        *NUMBERED,
+    ]
+    with server(line) as process:
+        held, assistant = crowd(process, path, 45)
+        assert os.path.exists(f"/proc/{assistant}")  # as long as it has children
+        leave(held)
+        until(lambda: not os.path.exists(f"/proc/{assistant}"))
+        one = connect(path)
+        assert one.recv(20).startswith(b"%d " % process.pid)
