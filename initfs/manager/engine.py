@@ -21,6 +21,7 @@ TIMED_OUT = 2
 AGAIN = 0.005  # seconds until a status that no event announces is looked at again
 SPARE = 32  # descriptors for all else
 EACH = 2  # descriptors of a transition
+BEGUN_WITHIN = 30.0  # seconds that the runner has to begin a script, before the script's own limit
 
 
 class TimedOut(Exception):
@@ -46,7 +47,7 @@ class Engine:
         self._leaving = False
         self.took: dict[int, float] = {}  # seconds that each transition took
         self._most = 1
-        self._runner = Runner(live.path)
+        self._runner = Runner(self._loop, live.path, self._answered)
 
     def run(self, change: plan.Change) -> bool:
         """Carry out a phase; whether nothing failed. TimedOut when the limit for all is over: what is under way goes on then."""
@@ -104,8 +105,11 @@ class Engine:
         for at, number in enumerate(now):
             if not self._start(number):
                 self._waiting[:0] = now[at:]
-                return True
-        return False
+                break
+        else:
+            at = len(now)
+        self._runner.flush()
+        return at < len(now)
 
     def _start(self, number: int) -> bool:
         """Begin a transition; False when there is no room for it now."""
@@ -122,13 +126,15 @@ class Engine:
             elif not database.scripts[number - database.longruns][int(up)]:
                 self._succeed(number)
             else:
-                self._watch_oneshot(number, Oneshot(self._runner, number, int(up), milliseconds))
+                self._runner.order(number, int(up), milliseconds)
+                self._jobs[number] = Oneshot()
         except say.Fatal as fatal:
             self._fail(number, str(fatal))
         except Busy:
             return False
         if milliseconds and number in self._jobs:
-            self._until[number] = plan.limit(milliseconds, began, loop.NEVER)
+            waiting = 0.0 if number < database.longruns else BEGUN_WITHIN
+            self._until[number] = plan.limit(milliseconds, began + waiting, loop.NEVER)
         return True
 
     def _watch_longrun(self, number: int, job: Longrun) -> None:
@@ -139,10 +145,6 @@ class Engine:
         self._loop.watch(job.control, lambda: self._lost(number, job), events=0)
         self._check(number, job)
 
-    def _watch_oneshot(self, number: int, job: Oneshot) -> None:
-        self._jobs[number] = job
-        self._loop.watch(job.fd, lambda: self._answered(number, job))
-
     def _heard(self, number: int, job: Longrun) -> None:
         job.hear()
         self._check(number, job)
@@ -152,9 +154,12 @@ class Engine:
         job.lose()
         self._check(number, job)
 
-    def _answered(self, number: int, job: Oneshot) -> None:
-        job.hear()
-        self._check(number, job)
+    def _answered(self, number: int, outcome: str) -> None:
+        """A script has ended; it may have been given up on before."""
+        job = self._jobs.get(number)
+        if job is not None and job.outcome is None:
+            job.outcome = outcome
+            self._check(number, job)
 
     def _check(self, number: int, job: Job) -> None:
         if isinstance(job, Longrun) and job.unsettled:
@@ -184,8 +189,6 @@ class Engine:
         if isinstance(job, Longrun):
             self._loop.forget(job.events)
             self._loop.forget(job.control)
-        else:
-            self._loop.forget(job.fd)
 
     def _succeed(self, number: int) -> None:
         assert self._change is not None

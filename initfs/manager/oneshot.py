@@ -1,27 +1,26 @@
-"""One script of a oneshot under way: an order to the runner, which starts it, and the end that the runner reports.
+"""Scripts of oneshots under way: orders to the runner, which starts them, and the ends that the runner reports. Protocol: `orders.py`.
 
-The runner is told how long the script may take, and sees to that itself: whatever becomes of us, the script goes on until then.
+The runner is told how long a script may take, and sees to that itself: whatever becomes of us, the script goes on until then.
 """
 
 from __future__ import annotations
 
 import os
+from errno import ETIMEDOUT
 
 from initfs import loop, say
 from initfs.local import sockets
-from initfs.local.sudo import protocol
-from initfs.local.wire import frame
 from initfs.manager.model import RUNNER
+from initfs.manager.orders import GREETING, SOCKET, Records, record
 from initfs.supervise import client
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from socket import socket
 
-WORDS = ("down", "up", "reload")
-_STARTED = len(protocol.HELLO)
-_WHOLE = _STARTED + 5  # hello, a byte when it is started, four at the end
 RETURNS = 30.0  # seconds within which a runner that died has to be there again
+HUNG_UP = "the oneshot runner hung up"
 
 
 class Busy(Exception):
@@ -29,23 +28,63 @@ class Busy(Exception):
 
 
 class Runner:
-    """Where the runner of a live directory listens. A socket's path may have 107 bytes, ours may be longer: hence the descriptor."""
+    """The runner of a live directory, connected to with the first order and kept. ENDED(number, outcome) is told of each: "" for success,
+    or the reason why it failed.
+    """
 
-    def __init__(self, live: str) -> None:
+    def __init__(self, around: loop.Loop, live: str, ended: Callable[[int, str], None]) -> None:
+        self._loop, self._ended = around, ended
         self._directory = f"{live}/servicedirs/{RUNNER}"
-        self._fd = -1
         self._missed = 0.0  # since when nobody has answered
+        self._connection: socket | None = None
+        self._ordered: set[int] = set()
+        self._orders: list[bytes] = []
+        self._records = Records()
+        self._writing = False
 
-    def connect(self) -> socket:
-        """A new connection. Busy, or say.Fatal 111."""
+    def order(self, number: int, which: int, milliseconds: int) -> None:
+        """Have a script started with the next `flush`; MILLISECONDS is what it may take, 0 for any. Busy, or say.Fatal 111."""
+        if self._connection is None:
+            self._connection = self._connect()
+            self._loop.watch(self._connection.fileno(), self._ready)
+        self._orders.append(record(which, number, milliseconds))
+        self._ordered.add(number)
+
+    def flush(self) -> None:
+        """Send what was ordered, as far as it fits: to be called in each turn. All that was ordered fails when the runner has gone."""
+        if self._connection is None or not self._orders:
+            return
+        data = b"".join(self._orders)
+        try:
+            sent = sockets.send(self._connection, data)
+        except BlockingIOError:
+            sent = 0
+        except OSError as error:
+            self._lose(f"{HUNG_UP}: {say.reason(error)}")
+            return
+        self._orders = [data[sent:]] if sent < len(data) else []
+        if self._writing != bool(self._orders):
+            self._writing = bool(self._orders)
+            self._loop.change(
+                self._connection.fileno(), loop.READ | loop.WRITE if self._writing else loop.READ
+            )
+
+    def _connect(self) -> socket:
         made = sockets.new(blocking=False)
         try:
-            if self._fd < 0:
-                self._fd = os.open(self._directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-            made.connect(f"/proc/self/fd/{self._fd}/s")
+            # A socket's path may have 107 bytes, ours may be longer.
+            directory = os.open(self._directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                made.connect(f"/proc/self/fd/{directory}/{SOCKET}")
+            finally:
+                os.close(directory)
+            sockets.send(made, GREETING, (0, 1, 2))
         except BlockingIOError:
             made.close()
             raise Busy from None
+        except BrokenPipeError:  # it has looked at us between the two
+            made.close()
+            raise say.Fatal(say.TEMPORARY, HUNG_UP) from None
         except OSError as error:
             made.close()
             if isinstance(error, ConnectionRefusedError | FileNotFoundError) and self._returning():
@@ -60,48 +99,37 @@ class Runner:
         self._missed = self._missed or now
         return now - self._missed < RETURNS and client.read_status(self._directory).wanted
 
-    def close(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
-
-
-class Oneshot:
-    """A script that runs. `outcome` is None while it does, then "" for success, or the reason why it failed."""
-
-    def __init__(self, runner: Runner, number: int, which: int, milliseconds: int) -> None:
-        """Have it started; MILLISECONDS is what it may take, 0 for any. Busy, or say.Fatal 111."""
-        self.outcome: str | None = None
-        self._came = b""
-        self._connection = runner.connect()
-        self.fd = self._connection.fileno()
-        words = [b"-T", b"%d" % milliseconds] if milliseconds else []
-        body = protocol.encode([*words, WORDS[which].encode(), b"%d" % number], ())
+    def _ready(self) -> None:
+        """Answers have come, or the runner has gone, or there is room for orders again."""
+        assert self._connection is not None
         try:
-            sockets.send(self._connection, frame(body, 3), (0, 1, 2))
-        except ConnectionError as error:
-            self._connection.close()
-            raise say.Fatal(say.TEMPORARY, "the oneshot runner hung up") from error
-        except OSError as error:
-            self._connection.close()
-            raise say.unable("talk to the oneshot runner", error) from error
-
-    def hear(self) -> None:
-        """Something came from the runner."""
-        try:
-            came = self._connection.recv(_WHOLE)
+            came = self._connection.recv(sockets.CHUNK)
         except BlockingIOError:
             return
         except OSError as error:
-            self.outcome = f"the oneshot runner hung up: {say.reason(error)}"
+            self._lose(f"{HUNG_UP}: {say.reason(error)}")
             return
-        self._came += came
         if not came:
-            self.outcome = "the oneshot runner hung up"
-        elif len(self._came) > _STARTED and self._came[_STARTED]:
-            self.outcome = os.strerror(self._came[_STARTED])
-        elif len(self._came) >= _WHOLE:
-            self.outcome = _ending(int.from_bytes(self._came[_STARTED + 1 : _WHOLE], "big"))
+            self._lose(HUNG_UP)
+            return
+        for number, errno, status in self._records.feed(came):
+            self._ordered.discard(number)
+            self._ended(number, _outcome(errno, status))
+
+    def _lose(self, why: str) -> None:
+        assert self._connection is not None
+        self._loop.forget(self._connection.fileno())
+        self._connection.close()
+        ordered = self._ordered
+        self._connection, self._ordered, self._orders, self._records, self._writing = None, set(), [], Records(), False  # fmt: skip
+        for number in ordered:
+            self._ended(number, why)
+
+
+class Oneshot:
+    """A script that runs. `outcome` is None while it does; the runner's answer becomes it."""
+
+    outcome: str | None = None
 
     def give_up(self) -> None:
         """Nothing is left to do: the runner has been told when to end it."""
@@ -110,14 +138,14 @@ class Oneshot:
         """Nothing is left to do: the script has done it."""
 
     def close(self) -> None:
-        self._connection.close()
+        """Nothing is left to do: the connection goes on."""
 
 
-def _ending(status: int) -> str:
-    if not status:
-        return ""
+def _outcome(errno: int, status: int) -> str:
+    if errno:
+        return "timed out" if errno == ETIMEDOUT else os.strerror(errno)
     if status & 0x7F:
         from initfs import signals
 
         return f"killed by SIG{signals.name(status & 0x7F)}"
-    return f"exit code {status >> 8}"
+    return f"exit code {status >> 8}" if status else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from initfs import loop, say
-from initfs.manager.oneshot import Busy, Oneshot, Runner
+from initfs.manager.oneshot import Busy, Runner
 from initfs.manager.plan import UP
 from initfs.supervise import client
 
@@ -45,18 +45,19 @@ class _Reloading:
         self.failed = 0
         self._live, self._verbosity = live, verbosity
         self._waiting = numbers
-        self._jobs: dict[int, Oneshot] = {}
+        self._under_way: set[int] = set()
         self._loop = loop.Loop()
-        self._runner = Runner(live.path)
+        self._runner = Runner(self._loop, live.path, self._ended)
 
     def run(self, deadline: float) -> bool:
         """Whether all came to an end before DEADLINE."""
-        while self._waiting or self._jobs:
+        while self._waiting or self._under_way:
             while self._waiting and self._start(self._waiting[0]):
                 self._waiting.pop(0)
-            if self._waiting or self._jobs:
+            self._runner.flush()
+            if self._waiting or self._under_way:
                 self._loop.turn(min(deadline, loop.now() + AGAIN) if self._waiting else deadline)
-            if loop.now() >= deadline and (self._jobs or self._waiting):
+            if loop.now() >= deadline and (self._under_way or self._waiting):
                 return False
         return True
 
@@ -66,25 +67,19 @@ class _Reloading:
         if not database.scripts[position][RELOAD]:
             return True
         try:
-            job = Oneshot(self._runner, number, RELOAD, database.timeouts[number][1])
+            self._runner.order(number, RELOAD, database.timeouts[number][1])
         except Busy:
             return False
         except say.Fatal as fatal:
             self._fail(number, str(fatal))
             return True
-        self._jobs[number] = job
-        self._loop.watch(job.fd, lambda: self._heard(number, job))
+        self._under_way.add(number)
         return True
 
-    def _heard(self, number: int, job: Oneshot) -> None:
-        job.hear()
-        if job.outcome is None:
-            return
-        if job.outcome:
-            self._fail(number, job.outcome)
-        self._loop.forget(job.fd)
-        job.close()
-        del self._jobs[number]
+    def _ended(self, number: int, outcome: str) -> None:
+        self._under_way.discard(number)
+        if outcome:
+            self._fail(number, outcome)
 
     def _fail(self, number: int, why: str) -> None:
         self.failed += 1

@@ -1,7 +1,8 @@
 """rc-oneshot-runner: runs the scripts of oneshots for those who may ask, supervised, in its own clean environment.
 
-A script that begins with one of our chain loaders is run by a copy of this interpreter, any other program is spawned: nobody waits for
-an interpreter to start. What a client leaves behind by dying goes on; a time limit is kept here.
+They ask in one of two ways: `rc` on a kept connection (`orders.py`), anybody else as `svsudo` does, on one for each script. A script that
+begins with one of our chain loaders is run by a copy of this interpreter, any other program is spawned: nobody waits for an interpreter to
+start. What a client leaves behind by dying goes on; a time limit is kept here.
 Source: `spec/service-manager.md` 6.4.
 """
 
@@ -15,11 +16,14 @@ from initfs.chain import next as chain
 from initfs.local import access, rules, sockets, warm
 from initfs.local.sudo import server
 from initfs.local.sudo.session import Manner
-from initfs.manager import database, script
+from initfs.manager import database, orders, script, serving
 from initfs.programs import PROGRAMS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from socket import socket
+
     from initfs.local.sockets import Peer
     from initfs.local.sudo.protocol import Order
     from initfs.manager.model import Database
@@ -28,6 +32,7 @@ USAGE = "rc-oneshot-runner [-b] -l live socket"
 NOTIFICATION = 3
 ORDER_WITHIN = 30.0  # seconds from a connection to its whole order
 MOST = 1000  # scripts at once
+ASKING = 100  # clients with a connection for one script
 ORDER_USAGE = "[-T ms] up|down|reload number"
 
 
@@ -36,23 +41,16 @@ def main(argv: list[str]) -> int:
     found = dict(given)
     if len(rest) != 1 or "l" not in found:
         raise say.usage(USAGE)
-    process.raise_descriptor_limit(6 * MOST)
-    listener = sockets.bind(rest[0], blocking=False)
-    listener.listen(sockets.MAXIMUM_BACKLOG)
-    with_rules = rules.Directory("data/rules")
-    runner = _Runner(found["l"], with_rules)
-    around = loop.Loop()
-    runner.around = around
-    serving = server.Server(
-        around, listener, runner.admit, runner.start, Manner(ORDER_WITHIN, detached=True), MOST
-    )
+    runner = _Runner(found["l"], _listening(rest[0]), _listening(orders.SOCKET))
     warm.ready()
     _announce()
-    around.on_signals(lambda signum: runner.signalled(serving, signum), signals.CHLD, signals.TERM)
-    while not serving.leaving:
-        serving.turn(runner.nearest())
-        runner.expire()
-    return say.OK
+    return runner.run()
+
+
+def _listening(path: str) -> socket:
+    listener = sockets.bind(path, blocking=False)
+    listener.listen(sockets.MAXIMUM_BACKLOG)
+    return listener
 
 
 def _announce() -> None:
@@ -61,63 +59,80 @@ def _announce() -> None:
 
 
 class _Runner:
-    def __init__(self, live: str, given: rules.Directory) -> None:
-        self.around: loop.Loop | None = None
+    """Runs scripts of the live directory LIVE for those who come to ASKING, as `svsudo` does, or to ORDERING, as `rc` does."""
+
+    def __init__(self, live: str, asking: socket, ordering: socket) -> None:
         self._live = live
-        self._rules = given
+        self._rules = rules.Directory("data/rules")
         self._seen: tuple[int, ...] = ()
         self._database: Database | None = None
         self._compiled = ""
         self._limits: dict[int, float] = {}
         self._environment = dict(os.environ)
+        self._loop = loop.Loop()
+        self._asked = server.Server(
+            self._loop, asking, self._admit, self._start, Manner(ORDER_WITHIN, detached=True), ASKING
+        )
+        self._ordered = serving.Server(self._loop, ordering, self._admit, self._begin, MOST)
 
-    def admit(self, peer: Peer) -> bool:
+    def run(self) -> int:
+        """Serve until TERM; what runs goes on then."""
+        self._loop.on_signals(self._signalled, signals.CHLD, signals.TERM)
+        while not self._asked.leaving:
+            self._asked.turn(min(self._ordered.retry, min(self._limits.values(), default=loop.NEVER)))
+            self._expire()
+            self._ordered.work()
+        return say.OK
+
+    def _admit(self, peer: Peer) -> bool:
         """Whether somebody may have scripts run."""
         keys = access.account_keys(peer.uid, peer.gid, os.geteuid(), os.getegid())
         return access.decide(keys, self._rules.look_up)[1].allowed
 
-    def nearest(self) -> float:
-        """When the next script must be over."""
-        return min(self._limits.values(), default=loop.NEVER)
-
-    def expire(self) -> None:
+    def _expire(self) -> None:
         """Ask the scripts to end that are not over in time."""
         now = loop.now()
         for pid in [pid for pid, until in self._limits.items() if until <= now]:
             del self._limits[pid]
+            self._ordered.late(pid)
             process.kill(pid, signals.TERM)
             process.kill(pid, signals.CONT)
 
-    def signalled(self, serving: server.Server, signum: int) -> None:
-        """A signal has come for the server."""
+    def _signalled(self, signum: int) -> None:
         if signum != signals.CHLD:
-            serving.signalled(signum)
+            self._asked.signalled(signum)
             return
         for pid, status in process.reap():
             self._limits.pop(pid, None)
-            serving.died(pid, status)
+            if not self._ordered.died(pid, status):
+                self._asked.died(pid, status)
 
-    def start(self, order: Order) -> int:
+    def _start(self, order: Order) -> int:
+        """Start a script that is asked for in words; its pid. OSError."""
+        return self._begin(*_understood([os.fsdecode(word) for word in order.arguments]), order.descriptors)
+
+    def _begin(self, which: int, number: int, milliseconds: int, descriptors: Sequence[int]) -> int:
         """Start a script; its pid. OSError: what is asked for makes no sense, or cannot be started."""
-        which, number, milliseconds = _understood([os.fsdecode(word) for word in order.arguments])
         made = self._load()
         try:
             line = script.command(made, self._compiled, number, which)
         except IndexError:
             raise OSError(EINVAL, os.strerror(EINVAL)) from None
         variables = script.variables(made, number, which)
-        pid = self._run(line or ["true"], variables, order)
+        pid = self._run(line or ["true"], variables, descriptors)
         if milliseconds:
             self._limits[pid] = loop.now() + milliseconds / 1000
         return pid
 
-    def _run(self, line: list[str], variables: dict[str, str], order: Order) -> int:
-        pairs = [(fd, number) for number, fd in enumerate(order.descriptors)]
+    def _run(self, line: list[str], variables: dict[str, str], descriptors: Sequence[int]) -> int:
+        pairs = [(fd, number) for number, fd in enumerate(descriptors)]
         if chain.ours(line):
             for word in line:
                 if chain.ours([word]):
                     __import__(PROGRAMS[word])  # here, and not again in each copy
-            return warm.fork(lambda: _become(line, variables), self.around, pairs)
+            return warm.fork(
+                lambda: _become(line, variables), self._loop, pairs, closing=self._ordered.held()
+            )
         return _spawn(line, {**self._environment, **variables}, pairs)
 
     def _load(self) -> Database:
@@ -154,10 +169,9 @@ def _become(line: list[str], variables: dict[str, str]) -> int:
 
 def _spawn(line: list[str], environment: dict[str, str], pairs: list[tuple[int, int]]) -> int:
     """Start a program that is no loader of ours. OSError: ENOENT when there is none of that name."""
-    failed = OSError(ENOENT, os.strerror(ENOENT))
-    for path in process.candidates(line[0], environment) if line[0] else ():
-        if not os.access(path, os.X_OK):  # cheaper than a spawn that fails
-            failed = OSError(EACCES, os.strerror(EACCES)) if os.path.isfile(path) else failed
-            continue
-        return process.spawn(path, line, environment, descriptors=pairs)
-    raise failed
+    paths = process.candidates(line[0], environment) if line[0] else []
+    for path in paths:
+        if os.access(path, os.X_OK):  # cheaper than a spawn that fails
+            return process.spawn(path, line, environment, descriptors=pairs)
+    errno = EACCES if any(map(os.path.isfile, paths)) else ENOENT
+    raise OSError(errno, os.strerror(errno))
