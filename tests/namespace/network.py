@@ -137,6 +137,11 @@ class Host(Machine):
             self.wait_for("supervised", name)
         return self
 
+    def serving(self) -> Self:
+        """Wait until leases are given: a client that asks too early asks again after three seconds only."""
+        wait_until(lambda: "udhcpd: started" in self.log(), "the DHCP server")
+        return self
+
     def sh(self, command: str) -> str:
         """What a shell command says inside; it must succeed."""
         done = self.inside("/bin/sh", "-c", command)

@@ -26,7 +26,7 @@ def test_a_card_that_is_plugged_in_becomes_a_lease_and_one_that_is_pulled_out_le
         Host(tmp_path / "c", "fw", "devd", templates=("dhcp_if", "ifplugd_if")) as client,
     ):
         dangling(giver, "eth0")
-        giver.go()
+        giver.go().serving()
         client.go()
         client.wait_for("ready", "devd")
         giver.sh("ip link del eth0")

@@ -23,7 +23,7 @@ def test_a_lease_is_brought_about_within_5_seconds_and_all_of_it_goes_with_the_s
         Host(tmp_path / "c", "fw", "dhcp_eth0", files=recorded("dhcp_eth0")) as client,
     ):
         cable(giver, "eth0", client, "eth0")
-        giver.go()
+        giver.go().serving()
         began = time.monotonic()
         client.go()
         client.wait_for("ready", "dhcp_eth0")

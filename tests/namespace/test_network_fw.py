@@ -155,18 +155,27 @@ def test_a_ping_every_10_ms_loses_nothing_while_fw_changes_addresses_routes_and_
         host.sh(f"printf '{base}' >/run/initfs/fw/x.ipconf; svc -wD -u fw")
         host.has("eth0", "10.7.0.1/24")
         far.sh("ping -c 1 -W 5 10.7.0.1")
-        far.sh("(ping -i 0.01 -c 300 10.7.0.1 >/host/ping 2>&1; echo end >>/host/ping) &")
+        before = echoes(far)
+        far.sh("(ping -i 0.01 -c 300 10.7.0.1 >/dev/null 2>&1; : >/host/pinged) &")
         for number in range(4):
             more = f"address 10.7.0.{20 + number}/24\\ngateway 10.7.0.{30 + number}\\n"
             host.sh(f"printf '{base}{more}' >/run/initfs/fw/x.ipconf; svc -wD -u fw")
             host.sh(f"cd /run/service/fw/conf && echo ' accept tcp 100{number}' >>machine.fwconf")
             settled(host)
-        wait_until(lambda: "end\n" in (far.host / "ping").read_text(), "the end of the pings", 60.0)
+        wait_until((far.host / "pinged").exists, "the end of the pings", 60.0)
 
-        assert (
-            "300 packets transmitted, 300 packets received, 0% packet loss" in (far.host / "ping").read_text()
-        )
+        sent, answered = (after - count for after, count in zip(echoes(far), before, strict=True))
+        assert (sent, answered) == (300, 300)
         assert "tcp dport 1002" in host.sh("fw -l")
+
+
+def echoes(host: Host) -> tuple[int, ...]:
+    """Requests sent and answers that came, as the kernel counts them: ping's own socket holds a few and drops more when it is not scheduled."""
+    names, numbers = (
+        line.split() for line in host.sh("cat /proc/net/snmp").splitlines() if line.startswith("Icmp:")
+    )
+    found = dict(zip(names, numbers, strict=True))
+    return int(found["OutEchos"]), int(found["InEchoReps"])
 
 
 def test_of_two_leases_both_have_a_default_route_and_the_preferred_comes_first(tmp_path: Path) -> None:
@@ -178,8 +187,8 @@ def test_of_two_leases_both_have_a_default_route_and_the_preferred_comes_first(t
     ):
         cable(one, "eth0", host, "eth0")
         cable(other, "eth0", host, "eth1")
-        one.go()
-        other.go()
+        one.go().serving()
+        other.go().serving()
         host.go()
         host.has("eth0", "10.7.0.")
         host.has("eth1", "10.8.0.")

@@ -29,7 +29,7 @@ def test_a_pulled_cable_takes_the_lease_along_and_one_put_back_brings_it(
         Host(tmp_path / "c", "fw", "dhcp_eth0", name, files=files, needs=("udhcpd", "ifplugd")) as client,
     ):
         cable(giver, "eth0", client, "eth0")
-        giver.go()
+        giver.go().serving()
         client.go()
         client.has("eth0", "10.7.0.")
 
@@ -124,7 +124,7 @@ def test_a_gateway_that_dies_has_the_lease_renewed_after_five_failures_and_not_b
     ):
         told = client.host / "told"
         cable(giver, "eth0", client, "eth0")
-        giver.go()
+        giver.go().serving()
         client.go()
         client.wait_for("ready", "dhcp_eth0")
         client.sh("svc -t dhcp_eth0_pinger")

@@ -42,17 +42,17 @@ def test_a_machine_in_the_lan_gets_its_lease_from_the_router_and_a_page_from_ups
     ):
         cable(upstream, "eth0", middle, "eth0")
         cable(middle, "eth1", client, "eth0")
-        for host in (upstream, middle, client):
-            host.go()
+        upstream.go().serving()
+        middle.go().serving()
+        client.go()
         client.wait_for("ready", "dhcp_eth0", timeout=40.0)
         address = client.has("eth0", "192.168.7.1").partition("/")[0]
         outside = middle.has("eth0", "10.7.0.").partition("/")[0]
 
         assert "html" in wait_until(lambda: fetched(client, "10.7.0.1"), "a page from upstream")
         assert "nameserver 192.168.7.1" in client.sh("cat /etc/resolv.conf")
-        assert "192.168.7.1" in client.sh(
-            "nslookup router.lan 192.168.7.1 || nslookup router 192.168.7.1; cat /run/initfs/fw/*"
-        )
+        # Only an address of IPv4: what the cache does not know it asks upstream, where no server of names is.
+        assert "Name:\trouter\nAddress: 192.168.7.1\n" in client.sh("nslookup -type=a router 192.168.7.1")
         seen = upstream.sh(
             "cat /run/service/dhcpd_eth0/udhcpd.conf; nft list ruleset >/dev/null; netstat -tn"
         )
@@ -60,17 +60,17 @@ def test_a_machine_in_the_lan_gets_its_lease_from_the_router_and_a_page_from_ups
 
         # The outside may ping the router, and open nothing: neither its management nor, with a route set by hand, the LAN.
         upstream.sh(f"ping -c 1 -W 5 {outside}; ip route add 192.168.7.0/24 via {outside}")
-        for target in (outside, address, "192.168.7.1"):
-            for port in (22, 53, 80):
-                command = f"echo | nc -w 2 {target} {port} >/dev/null 2>&1"
-                assert upstream.inside("sh", "-c", command).returncode != 0, (target, port)
+        tries = " ".join(
+            f"{target}:{port}" for target in (outside, address, "192.168.7.1") for port in (22, 53, 80)
+        )
+        one = 'echo | nc -w 2 "${each%:*}" "${each#*:}" >/dev/null 2>&1 && echo "$each"'
+        assert upstream.sh(f"for each in {tries}; do ({one}) & done; wait") == ""
         assert fetched(client, "192.168.7.1"), "management from the LAN"
         assert fetched(client, "127.0.0.1"), "the client has something that could be reached"
 
-        leases = middle.sh(
-            "svc -1 dhcpd_br0; usleep 200000; cd /run/service/dhcpd_br0; dumpleases -a -f udhcpd.leases"
-        )
-        assert address in leases
+        middle.sh("svc -1 dhcpd_br0")
+        dump = "cd /run/service/dhcpd_br0; dumpleases -a -f udhcpd.leases"
+        wait_until(lambda: address in middle.inside("sh", "-c", dump).stdout, "the lease in the file")
         assert "watch" in middle.sh("cat /run/service/dhcpd_br0/w_dumpleases")
 
 
