@@ -40,8 +40,12 @@ def definitions_in(source: Path) -> None:
     for name, needs in (("first", []), ("second", ["first"])):
         scripts = {which: f"#!/bin/sh\necho {which} {name} >>/host/journal\n" for which in ("up", "down")}
         write_service(source, name, "oneshot", scripts, needs)
-    run = "trap 'echo down web >>/host/journal; kill $child; exit' TERM; echo up web >>/host/journal; sleep 1000 3>&- & child=$!; echo >&3; wait"
-    write_service(source, "web", "longrun", {"run": run, "notification-fd": "3\n"}, ["second"])
+    web = {
+        "run": "echo up web >>/host/journal; echo >&3; exec sleep 1000 3>&-",
+        "finish": "echo down web >>/host/journal",
+        "notification-fd": "3\n",
+    }
+    write_service(source, "web", "longrun", web, ["second"])
     write_service(source, "default", "bundle", {"contents": "web\n"})
     write_service(source, "little", "bundle", {"contents": "first\n"})
 

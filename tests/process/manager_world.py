@@ -148,10 +148,18 @@ class World:
         return write_service(self.source, name, "longrun", {"run": run} | _dashed(files), needs)
 
     def ready(self, name: str, *needs: str, **files: str) -> Path:
-        """A longrun that says when it is up and when it goes down, and announces readiness."""
-        run = f"trap 'echo down {name} >>$JOURNAL; kill $child; exit' TERM; echo up {name} >>$JOURNAL"
+        """A longrun that says when it is up and when it has gone down, and announces readiness.
+
+        Its process is its `sleep` itself. A shell that has one as its child cannot end it for sure: what it sends before the copy has
+        become `sleep` runs the copy's inherited handler, and is lost (dash: a quarter of the tries, right after the start).
+        """
         return self.longrun(
-            name, f"{run}; sleep 1000 3>&- & child=$!; echo >&3; wait", *needs, notification_fd="3\n", **files
+            name,
+            f"echo up {name} >>$JOURNAL; echo >&3; exec sleep 1000 3>&-",
+            *needs,
+            finish=f"echo down {name} >>$JOURNAL",
+            notification_fd="3\n",
+            **files,
         )
 
     def bundle(self, name: str, *contents: str) -> Path:
