@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from initfs import options, say
-from initfs.manager import codec, database, graph, locks, query
+from initfs.manager import codec, database, graph, live, locks, query
 from initfs.manager.model import DOWN, LONGRUN, ONESHOT, RELOAD, UP
 
 TYPE_CHECKING = False
@@ -23,7 +23,6 @@ LONG = {
     "with-essentials": "E",
     "without-essentials": "e",
 }
-LIVE = "/run/s6-rc"
 HELP = """rc-db help
 rc-db check
 rc-db [-e] list all|services|oneshots|longruns|bundles
@@ -56,7 +55,7 @@ def main(argv: list[str]) -> int:
     if (command == "list" and names[0] not in LISTS) or (command == "dump" and names != ["--json"]):
         raise say.Fatal(say.USAGE, f"{command} what? {names[0]!r} is none of {' '.join(LISTS)} or --json")
     found = dict(given)
-    compiled = found.get("c") or f"{found.get('l', LIVE)}/compiled"
+    compiled = found.get("c") or f"{found.get('l', live.LIVE)}/compiled"
     locks.take(compiled, locks.SHARED, block="b" in found)
     asked = Asked(compiled, query.Index(database.load(compiled)), given)
     return answer(asked, command, names)

@@ -92,22 +92,6 @@ class Change:
         """Hand out nothing more."""
         self._stopped = True
 
-    def missing(self) -> set[int]:
-        """What this phase has not reached, for whatever reason; essential services and what they hold are no failure."""
-        if self.phase.up:
-            return set(self.phase.services - self.up)
-        return set(self.phase.services & self.up) - self._held()
-
-    def _held(self) -> set[int]:
-        pending = list(self.spared)
-        found = set(pending)
-        while pending:
-            for number in self._after[pending.pop()]:
-                if number not in found:
-                    found.add(number)
-                    pending.append(number)
-        return found
-
     def _pass(self, number: int) -> list[int]:
         """Count it out; who has nothing left to wait for now."""
         free = []
