@@ -27,25 +27,35 @@ def main(argv: list[str]) -> int:
 
 
 def compile_rules(file: str, directory: str, rights: int) -> None:
-    """Write the rules in DIRECTORY to FILE, atomically. Fatal 100 when one does not fit, 111."""
+    """Write the rules in DIRECTORY to FILE, atomically. Fatal 111, before any rule is read where it is that FILE cannot be
+    written; 100 when a rule does not fit.
+    """
+    new = f"{file}.{os.getpid()}.new"
     try:
-        database = compiled.encode(rules.walk(directory))
+        fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, rights)
+    except OSError as error:
+        raise say.unable(f"write {file}", error) from error
+    try:
+        database = _compiled(directory)
+        with open(fd, "wb", closefd=False) as whole:
+            whole.write(database)
+        os.fchmod(fd, rights)
+        os.fsync(fd)
+        os.rename(new, file)
+    except (say.Fatal, OSError) as error:
+        os.unlink(new)
+        raise error if isinstance(error, say.Fatal) else say.unable(f"write {file}", error) from error
+    finally:
+        os.close(fd)
+
+
+def _compiled(directory: str) -> bytes:
+    try:
+        return compiled.encode(rules.walk(directory))
     except OSError as error:
         raise say.unable(f"read {error.filename or directory}", error) from error
     except compiled.TooLarge as error:
         raise say.Fatal(say.USAGE, f"unable to compile {directory}: {error}") from error
-    new = f"{file}.{os.getpid()}.new"
-    try:
-        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, rights), "wb") as whole:
-            os.fchmod(whole.fileno(), rights)
-            whole.write(database)
-            whole.flush()
-            os.fsync(whole.fileno())
-        os.rename(new, file)
-    except OSError as error:
-        if os.path.exists(new):
-            os.unlink(new)
-        raise say.unable(f"write {file}", error) from error
 
 
 def restore(directory: str, file: str) -> None:
@@ -56,9 +66,10 @@ def restore(directory: str, file: str) -> None:
         raise say.Fatal(say.TEMPORARY, f"unable to read {file}: {error}") from error
     except OSError as error:
         raise say.unable(f"read {file}", error) from error
-    for key, _ in found:
-        if key.startswith("/") or ".." in key.split("/") or "\0" in key:
-            raise say.Fatal(say.TEMPORARY, f"unable to read {file}: not a key: {key!r}")
+    for key, rule in found:
+        for name in (*key.split("/"), *(os.fsdecode(variable) for variable, _ in rule.environment)):
+            if name in ("", ".", "..") or "/" in name or "\0" in name:  # it would be a file elsewhere
+                raise say.Fatal(say.TEMPORARY, f"unable to read {file}: not the name of a file: {name!r}")
     try:
         os.mkdir(directory)
     except OSError as error:

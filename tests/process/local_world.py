@@ -18,7 +18,7 @@ from initfs.programs import PROGRAMS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from typing import Any, TypeVar
 
     T = TypeVar("T")
@@ -158,6 +158,20 @@ def everything(connection: socket.socket) -> bytes:
         while data := connection.recv(65536):
             found += data
     return found
+
+
+def attack(path: pathlib.Path, data: bytes, fds: Sequence[int] = ()) -> bytes:
+    """Send something and see what comes; the server may hang up at any moment."""
+    with connect(path) as one:
+        try:
+            if fds:
+                socket.send_fds(one, [data], fds)
+            else:
+                one.sendall(data)
+            one.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+        return everything(one)
 
 
 def descriptors(pid: int) -> int:

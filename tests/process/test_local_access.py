@@ -7,6 +7,8 @@ import subprocess
 
 import pytest
 
+from initfs.local import compiled
+from initfs.local.access import Rule
 from tests.process.local_world import (
     NOBODY,
     connect,
@@ -204,6 +206,45 @@ def test_bad_rules_compile_to_nothing_and_bad_files_restore_nothing(place: Path)
     assert (place / "r.cdb").read_text() == "old"
     assert run(ours("accessrules-fs-from-cdb", place / "back", place / "r.cdb"))[0] == 111
     assert sorted(os.listdir(place)) == ["r.cdb", "rules"]
+
+
+@pytest.mark.parametrize(
+    ("key", "variable"),
+    [("../out", b"A"), ("/out", b"A"), ("uid//1", b"A"), ("uid/1", b"../../../out"), ("uid/1", b"..")],
+)
+def test_a_compiled_file_makes_no_file_elsewhere(place: Path, key: str, variable: bytes) -> None:
+    rules = [("uid/0", Rule(allowed=True)), (key, Rule(True, ((variable, b"x"),)))]
+    (place / "r.cdb").write_bytes(compiled.encode(rules))
+    code, _, err = run(ours("accessrules-fs-from-cdb", place / "back", place / "r.cdb"))
+    assert (code, "not the name of a file" in err) == (111, True)
+    assert os.listdir(place) == ["r.cdb"]
+
+
+@needs_root
+def test_no_rule_is_read_for_a_file_that_cannot_be_written(place: Path) -> None:
+    """What is said is the target's trouble, not that of a rule that does not fit either."""
+    rule(place / "rules", "uid/1", BIG="x" * 4000, OTHER="y" * 100)
+    code, _, err = run(nobody("accessrules-cdb-from-fs", place / "r.cdb", place / "rules"))
+    assert (code, err) == (
+        111,
+        f"accessrules-cdb-from-fs: fatal: unable to write {place}/r.cdb: Permission denied\n",
+    )
+    assert os.listdir(place) == ["rules"]
+
+
+def test_a_directory_of_rules_may_be_a_link_and_lets_nobody_in_when_the_link_leads_nowhere(
+    place: Path,
+) -> None:
+    rule(place / "real", "uid/1000")
+    rules = place / "rules"
+    rules.symlink_to("real")
+    assert access(rules, *SHOW) == (0, "in unset\n")
+    (place / "real").chmod(0o775)  # the link itself has all rights, and no say
+    assert access(rules, *SHOW) == (111, "")
+    for target, code in ("nowhere", 1), ("rules", 111):
+        rules.unlink()
+        rules.symlink_to(target)
+        assert access(rules, *SHOW) == (code, "")
 
 
 @pytest.mark.parametrize(

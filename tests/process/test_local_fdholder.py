@@ -18,6 +18,7 @@ from initfs.loop import now
 from tests.process.local_world import (
     ALL_RIGHTS,
     PATIENCE,
+    attack,
     connect,
     descriptors,
     everything,
@@ -274,20 +275,6 @@ def test_s6_s_clients_are_served_by_us_and_ours_by_s6(place: Path) -> None:
 
 
 # Abuse ------------------------------------------------------------------------------------------
-
-
-def attack(path: Path, data: bytes, fds: list[int]) -> bytes:
-    """Send something and see what comes; the server may hang up at any moment."""
-    with connect(path) as one:
-        try:
-            if fds:
-                socket.send_fds(one, [data], fds)
-            else:
-                one.sendall(data)
-            one.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass
-        return everything(one)
 
 
 def test_no_attack_stops_the_server_or_leaves_a_descriptor_in_it(place: Path) -> None:

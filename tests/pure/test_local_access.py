@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -50,44 +48,6 @@ def test_the_first_rule_decides_and_none_is_no(rules: dict[str, bool], key: str)
     look_up = {name: Rule(allowed) for name, allowed in rules.items()}.get
     found, rule = access.decide(access.account_keys(5, 6, 1, 1), look_up)
     assert (found, rule.allowed) == (key, rules.get(key, False))
-
-
-def test_an_address_is_looked_up_from_itself_to_everything() -> None:
-    keys = list(access.ip4_keys(bytes([192, 168, 7, 9])))
-    assert (keys[0], keys[8], keys[-1], len(keys)) == (
-        "ip4/192.168.7.9_32",
-        "ip4/192.168.7.0_24",
-        "ip4/0.0.0.0_0",
-        33,
-    )
-    keys = list(access.ip6_keys(ipaddress.IPv6Address("fe80::1:2").packed))
-    assert (keys[0], keys[64], keys[-1], len(keys)) == ("ip6/fe80::1:2_128", "ip6/fe80::_64", "ip6/::_0", 129)
-    assert list(access.name_keys("WWW.example.org.")) == [
-        "reversedns/www.example.org",
-        "reversedns/example.org",
-        "reversedns/org",
-        "reversedns/@",
-    ]
-    for name in (
-        "",
-        ".",
-        "..",
-        "a/../../uid/0",
-        "../uid/0",
-        "a..b",
-        "x.\0",
-        "\u0661.org",
-        " ",
-        "/",
-    ):  # not names of hosts
-        assert list(access.name_keys(name)) == ["reversedns/@"]
-
-
-@quick
-@given(st.lists(st.sampled_from([0, 0, 1, 0xFFFF]), min_size=8, max_size=8))
-def test_ipv6_addresses_are_written_as_everybody_does(groups: list[int]) -> None:
-    packed = b"".join(group.to_bytes(2, "big") for group in groups)
-    assert access.ip6_text(packed) == str(ipaddress.IPv6Address(packed))
 
 
 @quick
