@@ -9,11 +9,11 @@ Source: `spec/service-manager.md` 6.4.
 from __future__ import annotations
 
 import os
-from errno import EACCES, EINVAL, ENOENT
+from errno import EINVAL
 
 from initfs import files, loop, options, process, say, signals
 from initfs.chain import next as chain
-from initfs.local import access, rules, sockets, warm
+from initfs.local import access, rules, sockets, starting, warm
 from initfs.local.sudo import server
 from initfs.local.sudo.session import Manner
 from initfs.manager import database, orders, script, serving
@@ -133,7 +133,8 @@ class _Runner:
             return warm.fork(
                 lambda: _become(line, variables), self._loop, pairs, closing=self._ordered.held()
             )
-        return _spawn(line, {**self._environment, **variables}, pairs)
+        environment = {**self._environment, **variables}
+        return starting.spawn(line, environment, pairs, environment.get("PATH"), session=True)
 
     def _load(self) -> Database:
         """The database, read again when it is another one."""
@@ -165,13 +166,3 @@ def _understood(words: list[str]) -> tuple[int, int, int]:
 def _become(line: list[str], variables: dict[str, str]) -> int:
     os.environ.update(variables)
     return chain.run(line, USAGE)
-
-
-def _spawn(line: list[str], environment: dict[str, str], pairs: list[tuple[int, int]]) -> int:
-    """Start a program that is no loader of ours. OSError: ENOENT when there is none of that name."""
-    paths = process.candidates(line[0], environment) if line[0] else []
-    for path in paths:
-        if os.access(path, os.X_OK):  # cheaper than a spawn that fails
-            return process.spawn(path, line, environment, descriptors=pairs)
-    errno = EACCES if any(map(os.path.isfile, paths)) else ENOENT
-    raise OSError(errno, os.strerror(errno))
