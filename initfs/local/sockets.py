@@ -24,7 +24,7 @@ else:
 STREAM, DATAGRAM = _socket.SOCK_STREAM, _socket.SOCK_DGRAM
 MAXIMUM_BACKLOG = _socket.SOMAXCONN
 NOW = _socket.MSG_DONTWAIT
-ROOM = AT_ONCE * 4
+ROOM = _socket.CMSG_SPACE(AT_ONCE * 4)
 CHUNK, MOST = 4096, 1 << 20
 
 
@@ -152,9 +152,7 @@ def receive(connection: socket, size: int, flags: int = 0) -> tuple[bytes, list[
     Malformed when the kernel had to drop descriptors, as we may hold no more; those that came are closed.
     """
     try:
-        data, ancillary, told, _ = connection.recvmsg(
-            size, _socket.CMSG_SPACE(ROOM), _socket.MSG_CMSG_CLOEXEC | flags
-        )
+        data, ancillary, told, _ = connection.recvmsg(size, ROOM, _socket.MSG_CMSG_CLOEXEC | flags)
     except BlockingIOError:
         return None
     found: list[int] = []
@@ -181,11 +179,10 @@ class Channel:
     """The client's end of a conversation in messages: it waits, but not beyond a deadline (monotonic seconds)."""
 
     def __init__(self, connection: socket, deadline: float = loop.NEVER) -> None:
-        self._connection = connection
-        self.deadline = deadline
+        self._connection, self._deadline = connection, deadline
         self._reassembly = Reassembly(MOST * 16)
         self._messages: list[Message] = []
-        connection.setblocking(False)
+        connection.setblocking(deadline == loop.NEVER)  # one system call for an answer instead of three
 
     def send(self, body: bytes, descriptors: Sequence[int] = ()) -> None:
         """Send one message. OSError; TimeoutError at the deadline."""
@@ -217,7 +214,7 @@ class Channel:
         self._connection.close()
 
     def _wait(self, event: int) -> None:
-        wait(self._connection.fileno(), event, self.deadline)
+        wait(self._connection.fileno(), event, self._deadline)
 
 
 def wait(fd: int, event: int, deadline: float) -> None:

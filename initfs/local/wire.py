@@ -55,7 +55,7 @@ class Reassembly:
         self._buffer += data
         found: list[Message] = []
         try:
-            while (message := self._next()) is not None:
+            while len(self._buffer) >= HEADER and (message := self._next()) is not None:
                 found.append(message)
         except Malformed:
             self._descriptors[:0] = [fd for message in found for fd in message.descriptors]
@@ -84,8 +84,7 @@ class Reassembly:
         return Malformed(why)
 
     def _next(self) -> Message | None:
-        if len(self._buffer) < HEADER:
-            return None
+        """The message whose header is there."""
         length = int.from_bytes(self._buffer[:4], "big")
         count = int.from_bytes(self._buffer[4:HEADER], "big")
         if length > self._size:

@@ -127,7 +127,9 @@ class Server:
         return self._leaving != loop.NEVER and (not self.clients or loop.now() >= self._leaving)
 
     def _next(self) -> float:
-        idle = min((client.deadline for client in self.clients.values()), default=loop.NEVER)
+        idle = loop.NEVER
+        if self._limits.idle != loop.NEVER:
+            idle = min((client.deadline for client in self.clients.values()), default=loop.NEVER)
         leaving = self._leaving if self._leaving != _ENDLESS else loop.NEVER
         return min(idle, leaving, self._door.retry, self.holding.next_expiry())
 
@@ -137,8 +139,8 @@ class Server:
             self._journal(deleted=(name,))
             if self.verbose >= 2:
                 say.info(f"{_text(name)} has expired")
-        for fd, client in list(self.clients.items()):
-            if client.deadline <= now:
+        if self._limits.idle != loop.NEVER:
+            for fd in [fd for fd, client in self.clients.items() if client.deadline <= now]:
                 self._drop(fd, "said nothing for too long")
 
     def _room(self) -> bool:
