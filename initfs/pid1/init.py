@@ -33,7 +33,7 @@ STAGE2 = "/run/initfs/stage2"  # it is there once that has been run
 LOGGER_LIMIT = 5.0  # seconds that stage 2 waits for the catch-all logger
 SERVICES_MAX = 16000
 # What the tree imports when it is first needed. A package that is replaced under us has other ones: they must be here before.
-LATER = ("adoption", "diagnosis", "kept", "mending", "relocation", "sharing")
+LATER = ("adoption", "diagnosis", "kept", "luggage", "mending", "relocation", "sharing")
 # What a signal asks for (`spec/init.md` 7.2). TERM, QUIT and HUP mean nothing to process 1.
 COMMANDS = {
     signals.INT: "rt",
@@ -165,10 +165,11 @@ class Init:
         failed = f"rc.init ended with wait status {status}" if status else ""
         if failed:
             say.warning(f"{failed}; the early services stay")
+        _complete()  # before anybody can hear that the boot is over, and replace the package
         self.tree.journal.publish("", "booted", 0, failed)
-        self._tell_previous("")
+        if not self._told:  # a driver that rc.init has loaded may have brought more
+            self._tell_previous(previous.why(previous.read(), watchdog=False))
         self.guard.booted()
-        _complete()
         if not self.settings.container:
             memory.lock()
 

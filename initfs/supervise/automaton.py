@@ -58,6 +58,7 @@ LONG = 60.0  # a life this long ends a doubling pause
 KILL_AGAIN = 5.0  # seconds between two SIGKILLs to what should be dead
 PERMANENT = 125 << 8  # the wait status of a finish that says: do not start it again
 CHANGED = Publish("", "")  # only the status file changed
+RUN, UP = Run(), Publish("up", "u")
 
 MARKS = {"U": False, "D": True, "Q": True}
 
@@ -70,9 +71,9 @@ def step(s: Service, event: Event, now: float, policy: Policy) -> Step:
         case _, Asked(letter, quiet):
             return asked(s, letter, now, policy, quiet=quiet)
         case Phase.DOWN, Expired():
-            return replace(s, deadline=NEVER), [Run()] if s.wanted else []
+            return replace(s, deadline=NEVER), [RUN] if s.wanted else []
         case Phase.DOWN, Spawned(pid):
-            return begun(s, pid, now), [Publish("up", "u")]
+            return begun(s, pid, now), [UP]
         case Phase.DOWN, Adopted(pid, _, _, True):
             deadline = now + policy.timeout_finish
             return replace(s, phase=Phase.FINISH, pid=pid, ran=True, pause=PAUSE, deadline=deadline), [
@@ -134,7 +135,7 @@ def wish(s: Service, letter: str, *, wanted: bool, start: bool = False) -> Step:
     effects: list[Effect] = [MarkDown(MARKS[letter])] if letter in MARKS else []
     if s.phase == Phase.DOWN:
         s = replace(s, deadline=NEVER)
-        effects += [Run()] if start else []
+        effects += [RUN] if start else []
     return replace(s, wanted=wanted), [*effects, CHANGED]
 
 

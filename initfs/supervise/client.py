@@ -12,7 +12,6 @@ import os
 import sys
 
 from initfs import files, say
-from initfs.supervise import status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,6 +69,8 @@ def locked(directory: str) -> bool:
 
 def read_status(directory: str) -> Status:
     """Its status. say.Fatal: 1 when it is not supervised, 111 when it can't be read."""
+    from initfs.supervise import status  # most programs only ask whether it is supervised, or command
+
     try:
         if not supervised(directory):
             raise say.Fatal(say.NO, f"{directory} is not supervised")

@@ -55,11 +55,15 @@ def quote(text: str) -> str:
 
 
 class Journal:
-    """The events of one tree. They are encoded when somebody listens, not before: a start must not wait for it."""
+    """The events of one tree. They are encoded when somebody listens, not before: a start must not wait for it.
+
+    While it is held, events are remembered only: who hears of one must find its state in the files.
+    """
 
     def __init__(self) -> None:
         self._boot = (files.read("/proc/sys/kernel/random/boot_id") or b"").decode().strip()
-        self.seq = 0
+        self.seq = self._handed_out = 0
+        self._held = False
         self._events: list[tuple[int, float, str, str, int, str]] = []
         self._listener: _socket.socket | None = None
         self._subscribers: dict[int, _socket.socket] = {}
@@ -72,22 +76,38 @@ class Journal:
         self.seq += 1
         event_line = (self.seq, when or time.monotonic(), service, event, pid, reason)
         self._events.append(event_line)
+        if not self._held or self._last >= 0 or self.seq - self._handed_out > REMEMBERED:
+            self._hand_out()
         if len(self._events) > REMEMBERED:
             del self._events[0]
-        if self._subscribers or self._last >= 0:
-            self._hand_out(self._encode(event_line))
         if self.on_event is not None:
             self.on_event(service, event)
+
+    def hold(self) -> None:
+        """Keep what is published until `release`, or until it is more than can be remembered."""
+        self._held = True
+
+    def release(self) -> None:
+        """Send what was held, and from here on all at once."""
+        if self._held:
+            self._held = False
+            self._hand_out()
 
     def _encode(self, event: tuple[int, float, str, str, int, str]) -> bytes:
         seq, when, service, name, pid, reason = event
         return encode(seq, self._boot, when, service, name, pid, reason)
 
-    def _hand_out(self, line: bytes) -> None:
-        for fd in list(self._subscribers):
-            self._send(fd, line)
-        if self._last >= 0:
-            self._write_last(line)
+    def _hand_out(self) -> None:
+        """Send what has not been sent, one line at a time."""
+        new, self._handed_out = self.seq - self._handed_out, self.seq
+        if not self._subscribers and self._last < 0:
+            return
+        for event in self._events[-new:] if new else ():
+            line = self._encode(event)
+            for fd in list(self._subscribers):
+                self._send(fd, line)
+            if self._last >= 0:
+                self._write_last(line)
 
     def listen(self, loop: Loop, path: str) -> None:
         """Serve subscribers on the socket PATH, relative to the working directory; that it cannot be made is said, and changes nothing else."""
@@ -113,6 +133,7 @@ class Journal:
 
     def write_last(self, fd: int, after: int) -> None:
         """Write the events after number AFTER, and all that come, to FD. Its reader knows what it has had by `seq`."""
+        self.release()
         self._last = fd
         self._write_last(b"".join(self._encode(event) for event in self._events if event[0] > after))
 
@@ -143,7 +164,9 @@ class Journal:
         subscriber.setblocking(False)
         self._subscribers[fd] = subscriber
         self._loop.watch(fd, lambda: self._drop(fd), READ | HUNG_UP)
-        self._send(fd, b"".join(map(self._encode, self._events)))
+        self._send(
+            fd, b"".join(self._encode(event) for event in self._events if event[0] <= self._handed_out)
+        )
 
     def _send(self, fd: int, data: bytes) -> None:
         try:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 
 from initfs import files, say
-from initfs.supervise import scan, watch
+from initfs.supervise import scan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Mapping
 
     from initfs.supervise.scan import Found, Identity
+    from initfs.supervise.watch import Waiting
 
 DIRECTORY, PLAIN, KIND = 0o040000, 0o100000, 0o170000
 WAITING_MAX = 64  # directories without `run` that are watched: each costs a descriptor
@@ -25,17 +26,21 @@ class Listing:
         self._fd = fd
         self._name_max = name_max
         self._retry = retry
-        self._waiting = watch.Waiting() if watched else None
+        self._waiting: Waiting | None = None
         if watched:
+            from initfs.supervise import watch
+
+            self._waiting = watch.Waiting()
             watch.watch(".", fd)
 
     def clean(self) -> None:
         """Remove the links that lead nowhere. Done once, at the start."""
         try:
-            names = os.listdir(self._fd)
+            with os.scandir(self._fd) as entries:
+                links = [entry.name for entry in entries if entry.is_symlink()]
         except OSError:
             return
-        for name in names:
+        for name in links:
             if not name.startswith("."):
                 self._clean(name)
 
@@ -71,30 +76,28 @@ class Listing:
 
     def _entry(self, name: str, known: Mapping[str, tuple[Identity, Found]]) -> tuple[Identity, Found] | None:
         try:
-            identity = self._directory(name)
-            if identity is None:
+            kind, identity = self._look(name)
+            if kind != DIRECTORY:
                 return None
-            log = self._directory(f"{name}/log")
-            return identity, scan.Found(name, log, b"" if log else self._script(f"{name}/log"))
+            kind, log = self._look(f"{name}/log")
+            if kind == DIRECTORY:
+                return identity, scan.Found(name, log)
+            return identity, scan.Found(name, None, self._script(f"{name}/log") if kind == PLAIN else b"")
         except OSError as error:
             self._retry(NO_ENTRY, f"unable to look at {name}: {say.reason(error)}")
             return known.get(name)
 
-    def _directory(self, path: str) -> Identity | None:
-        """The identity of a directory, links followed; None when there is none."""
+    def _look(self, path: str) -> tuple[int, Identity]:
+        """The kind of a file, links followed, and its identity; kind 0 when there is none."""
         try:
             seen = os.stat(path, dir_fd=self._fd)
         except (FileNotFoundError, NotADirectoryError):
-            return None
-        return (seen.st_dev, seen.st_ino) if seen.st_mode & KIND == DIRECTORY else None
+            return 0, (0, 0)
+        return seen.st_mode & KIND, (seen.st_dev, seen.st_ino)
 
     def _script(self, path: str) -> bytes:
         """The content of a plain file; an empty one says that nothing is to be logged."""
-        try:
-            plain = os.stat(path, dir_fd=self._fd).st_mode & KIND == PLAIN
-            return (files.read(path, at=self._fd) or b"").strip() if plain else b""
-        except FileNotFoundError:
-            return b""
+        return (files.read(path, at=self._fd) or b"").strip()
 
     def with_run(
         self, found: dict[Identity, Found], supervised: Container[Identity]

@@ -11,8 +11,6 @@ import fcntl
 import os
 
 from initfs import say
-from initfs.supervise import luggage
-from initfs.supervise.luggage import Unreadable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,6 +39,8 @@ class Carrier:
         self, path: str, argv: list[str], environment: Mapping[str, str], values: dict[str, Any]
     ) -> NoReturn:
         """Become PATH, with VALUES sealed. Returns by OSError only; then everything is as before."""
+        from initfs.supervise import luggage
+
         file = seal(luggage.pack(values))
         try:
             for fd in (*self._fds, file):
@@ -71,14 +71,16 @@ def arrived() -> dict[str, Any] | None:
     number = os.environ.pop(VARIABLE, "")
     if number in ("", LOST):
         return None
+    from initfs.supervise import luggage  # hardly ever: a start must not wait for it
+
     try:
         fd = int(number)
         if fcntl.fcntl(fd, fcntl.F_GET_SEALS) != SEALS:
-            raise Unreadable("not sealed")
+            raise luggage.Unreadable("not sealed")
         data = os.pread(fd, os.fstat(fd).st_size, 0)
         os.close(fd)
     except (OSError, ValueError) as error:
-        raise Unreadable(str(error)) from error
+        raise luggage.Unreadable(str(error)) from error
     return luggage.unpack(data)
 
 
@@ -88,6 +90,8 @@ def take(fd: int) -> int:
         try:
             os.set_inheritable(fd, False)
         except OSError as error:
+            from initfs.supervise.luggage import Unreadable
+
             raise Unreadable(f"descriptor {fd} has not come along") from error
     return fd
 

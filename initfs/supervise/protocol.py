@@ -3,6 +3,8 @@
 The lock is held both ways, by flock(2) for runsv and supervise(8) and by fcntl(2) for s6's clients, which ask F_GETLK.
 Closing any descriptor of a file drops a process's fcntl locks on it: nothing here ever opens `lock` a second time.
 
+What is written after the first starts, status and letters, imports its modules then: they are a tenth of what the start of svscan takes.
+
 `control` is held open for reading and writing, so that it never reports an end. `ok` is another name of it: whoever opens that for
 writing learns from ENXIO that nobody supervises, and nobody writes to it.
 """
@@ -13,8 +15,6 @@ import fcntl
 import os
 
 from initfs import files, say
-from initfs.notify import fifodir
-from initfs.supervise import status as layout
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -78,15 +78,21 @@ class Protocol:
         return lock
 
     def open(self) -> None:
-        """Make and open the FIFOs: from here on commands can be sent. The very first may be `run`'s own, to itself."""
+        """Make and open the FIFO: from here on commands can be sent. The very first may be `run`'s own, to itself."""
         files.make_fifo(CONTROL, 0o600, at=self._at)
-        _link(CONTROL, OK, self._at)
         self.control = files.hold_fifo(CONTROL, at=self._at)
 
-    def furnish(self, name: str) -> None:
-        """Make the rest, once: what is told to listeners and remembered of deaths. No start waits for it."""
-        if self._furnished:
-            return
+    def write(self, status: Status, failure: str, name: str) -> None:
+        """Bring the files up to date. No start waits for this."""
+        if not self._furnished:
+            self._furnish(name)
+            self._furnished = True
+        self._replace(status, failure)
+
+    def _furnish(self, name: str) -> None:
+        """Have what is told to listeners and remembered of deaths."""
+        from initfs.notify import fifodir
+
         try:
             if fifodir.ensure("event", at=self._at):
                 self._letters = b""  # nobody can have listened before it was there
@@ -98,7 +104,6 @@ class Protocol:
             files.create(TALLY, at=self._at)
         else:
             files.write(TALLY, b"", at=self._at)
-        self._furnished = True
 
     def read_former(self) -> Status | None:
         """What the supervisor before us wrote last, if there was one."""
@@ -106,15 +111,17 @@ class Protocol:
             return None
         return read_former(STATUS, self._at)
 
-    def write_first(self, status: Status) -> None:
-        """Have a status file before anybody can ask: in a new supervise/ it needs no rename."""
-        if self._fresh:
-            files.create(STATUS, layout.encode(status), at=self._at)
+    def _replace(self, status: Status, failure: str) -> None:
+        """Replace the status files that differ. `status` comes first: it is what programs read, `pid` and `stat` are for scripts.
 
-    def write(self, status: Status, failure: str) -> None:
-        """Replace the status files that differ. `status` comes last: who reads it may read the others."""
+        Who must have all of them agree waits for the letter or the event, which come after the last. The very first time `ok` follows,
+        which says that there is somebody to ask: not before there is an answer.
+        """
+        from initfs.supervise import status as layout
+
         pid, stat = status.pid, layout.stat_words(status)
         old_pid, old_stat, old_failure = self._written
+        files.write(STATUS, layout.encode(status), at=self._at)
         if failure != old_failure:
             content = failure.encode(errors="replace") + b"\n" * bool(failure)
             files.write("supervise/failure", content, at=self._at)
@@ -122,7 +129,8 @@ class Protocol:
             files.write("supervise/pid", b"%d\n" % pid if pid else b"", at=self._at)
         if stat != old_stat:
             files.write("supervise/stat", stat.encode() + b"\n", at=self._at)
-        files.write(STATUS, layout.encode(status), at=self._at)
+        if old_pid < 0:
+            _link(CONTROL, OK, self._at)
         self._written = (pid, stat, failure)
 
     def tell(self, letters: str) -> None:
@@ -131,6 +139,8 @@ class Protocol:
 
     def flush(self, now: float) -> float:
         """Send what is due of the letters; returns when to come again, or infinity."""
+        from initfs.notify import fifodir
+
         while self._letters:
             if now < self._not_before:
                 return self._not_before
@@ -163,6 +173,8 @@ class Protocol:
     def close(self) -> None:
         """Send the last letters, whoever may take them for the wrong ones, and let go of everything, the lock last."""
         if self._letters:
+            from initfs.notify import fifodir
+
             files.tried("tell the last", lambda: fifodir.notify("event", self._letters, at=self._at))
         HELD.discard(self._held)
         for fd in (self.control, self._lock):
@@ -173,6 +185,8 @@ class Protocol:
 
 def read_former(path: str, at: int) -> Status | None:
     """The status that a supervisor left in the file PATH below AT; None when there is none, or it can't be read."""
+    from initfs.supervise import status as layout
+
     try:
         data = files.read(path, at=at)
         return layout.decode(data) if data else None

@@ -62,6 +62,7 @@ def resume(tree: Tree, scandir: Scandir, values: dict[str, Any]) -> None:
 
 def _journal(journal: Journal, carrier: Carrier) -> dict[str, Any]:
     listener = journal._listener
+    journal.release()
     return {
         "seq": journal.seq,
         "events": journal._events,
@@ -74,6 +75,7 @@ def _journal(journal: Journal, carrier: Carrier) -> dict[str, Any]:
 def _resume_journal(tree: Tree, values: dict[str, Any]) -> None:
     journal = tree.journal
     journal.seq, journal._events = values["seq"], values["events"]
+    journal._handed_out = journal.seq
     journal._last = moving.take(values["last"])
     if values["listener"] >= 0:
         journal.serve(tree.loop, _socket.socket(fileno=moving.take(values["listener"])))

@@ -136,7 +136,9 @@ class Scandir:
             else:
                 self._follow_log(entry, seen.log)
                 self._share(entry, seen.script)
-        self._tree.queue(self._scanned)
+        self._tree.queue(
+            lambda: self._tree.queue(self._scanned)
+        )  # a turn later: what is begun starts after its batch
 
     def _scanned(self) -> None:
         if not self.scanned:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import time
 
-from initfs import files, process, say, tai
+from initfs import files, process, say
 from initfs.supervise import control, starting
 from initfs.supervise.automaton import step
-from initfs.supervise.directory import Directory
+from initfs.supervise.directory import DEFAULT, Directory
 from initfs.supervise.model import (
     NEVER,
     Adopted,
@@ -20,7 +20,6 @@ from initfs.supervise.model import (
     MarkDown,
     NotSpawned,
     Phase,
-    Policy,
     Publish,
     Readied,
     Run,
@@ -29,7 +28,6 @@ from initfs.supervise.model import (
     Tally,
 )
 from initfs.supervise.protocol import Protocol
-from initfs.supervise.status import DOWN, FINISH, RUN, Status
 from initfs.value import replace
 
 TYPE_CHECKING = False
@@ -37,11 +35,13 @@ if TYPE_CHECKING:
     from initfs.supervise.custom import Custom
     from initfs.supervise.model import Effect, Event
     from initfs.supervise.pipes import Stdio
+    from initfs.supervise.status import Status
     from initfs.supervise.tree import Owner, Tree
 
 COMMANDS_AT_ONCE = 64
+SUPERVISED = Publish("supervised", "s")
 NEWS = (Died, Asked)  # with what happens to a living process, all for which the policy matters
-STATES = {Phase.DOWN: DOWN, Phase.GONE: DOWN, Phase.UP: RUN, Phase.FINISH: FINISH}
+WANTED, UNWANTED = Service(), Service(wanted=False)
 
 
 def boot_time() -> int:
@@ -77,9 +77,9 @@ class Unit:
         self.stdio = stdio
         self.directory = Directory(fd, name, tree.turns)
         self.protocol = Protocol(fd)
-        self.service = Service(wanted="down" not in self.directory.names())
+        self.service = WANTED if "down" not in self.directory.names() else UNWANTED
         self._tree = tree
-        self._policy = Policy()
+        self._policy = DEFAULT
         self._notification = self._pidfd = -1
         self._custom: Custom | None = None
         self.closed = False
@@ -89,11 +89,10 @@ class Unit:
         self._readied = 0
 
     def begin(self) -> None:
-        """Hear commands, and start it for the first time, if it is to be up. OSError when its FIFOs can't be made."""
-        self.protocol.write_first(self._status())
+        """Hear commands; its first start is due at once, if it is to be up. OSError when its FIFOs can't be made."""
         self.protocol.open()
         self._tree.loop.watch(self.protocol.control, self._commanded)
-        self._publish(Publish("supervised", "s"))
+        self._publish(SUPERVISED)
         former = self.protocol.read_former()
         if former is not None and former.pid:
             from initfs.supervise import adoption
@@ -101,13 +100,14 @@ class Unit:
             if adoption.lives(former):
                 self._adopt(former)
                 return
-        self.service = replace(self.service, deadline=0.0 if self.service.wanted else NEVER)
         if self.service.wanted:
-            self.feed(Expired())
+            self.service = replace(self.service, deadline=0.0)
+            self._tree.settled(self)
 
     def _adopt(self, former: Status) -> None:
         """Go on with what a killed supervisor left running. We are not its parent: a pidfd tells of its death, not how."""
         from initfs.supervise import adoption
+        from initfs.supervise.status import FINISH, RUN
 
         self._pidfd = os.pidfd_open(former.pid)
         self._tree.loop.watch(self._pidfd, lambda: self._adopted_died(former.pid))
@@ -183,13 +183,14 @@ class Unit:
 
     def write(self) -> None:
         """Write the files as things stand now."""
-        self.protocol.furnish(self.name)
-        self.protocol.write(self._status(), self.service.failure)
+        self.protocol.write(self._status(), self.service.failure, self.name)
 
     def _status(self) -> Status:
+        from initfs.supervise.status import DOWN, FINISH, RUN, Status  # see protocol.py
+
         s = self.service
         return Status(
-            STATES[s.phase],
+            RUN if s.phase == Phase.UP else FINISH if s.phase == Phase.FINISH else DOWN,
             s.pid,
             s.wanted,
             s.ready,
@@ -223,6 +224,8 @@ class Unit:
             case Kill(pid, signum):
                 process.kill(pid, signum)
             case Tally(status):
+                from initfs import tai
+
                 self._deaths += ((tai.pack(time.time_ns(), tai.LEAP), status),)  # only s6's tools read it
             case MarkDown(down):
                 self.directory.mark_down(down)
@@ -248,12 +251,12 @@ class Unit:
             self._changed, self._since, self._readied = time.time_ns(), boot_time(), 0
         elif news.event == "ready":
             self._readied = boot_time()
+        self._tree.changed(self)
+        self.protocol.tell(news.letters)
         if news.event:
             self._tree.journal.publish(self.name, news.event, self.service.pid, news.reason)
         if news.event == "failed":
             self._say(news.reason)
-        self.protocol.tell(news.letters)
-        self._tree.changed(self)
 
     def _say(self, reason: str) -> None:
         """Say why it failed where people look: in its own log, or in the tree's when it has none."""

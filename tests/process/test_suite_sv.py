@@ -342,6 +342,8 @@ def test_what_listens_has_a_status(tmp_path: pathlib.Path) -> None:
     unit = Unit(tree, "a", fd, Stdio())
     try:
         tree.adopt(unit)
+        assert not client.supervised(str(service))  # nobody is told to ask before there is an answer
+        tree.turn()
         assert client.supervised(str(service))
         client.read_status(str(service))
     finally:

@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from initfs.supervise.status import FINISH, LAYOUT, RUN, decode
+from initfs.supervise.status import FINISH, LENGTH, RUN, decode
 from tests.process.tree import LISTENER, READY_ON_3, Late, Tree, alive, make_service, wait_dead
 
 TYPE_CHECKING = False
@@ -376,7 +376,7 @@ def test_the_status_file_can_be_read_at_every_moment(tree: Tree) -> None:
         while tree.happened("a").count(event) < goal and time.monotonic() < deadline:
             data = path.read_bytes()
             found = decode(data)
-            assert len(data) == LAYOUT.size
+            assert len(data) == LENGTH
             assert found.pid == int.from_bytes(data[24:32], "big")
             assert (found.pid == 0) == (found.state == 0)
             seen.add(found.state)

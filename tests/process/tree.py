@@ -367,7 +367,7 @@ class Tree:
         self.wait_furnished(name)
 
     def wait_furnished(self, name: str) -> None:
-        """Return when a service can be commanded, and all its files are there and agree: `stat` comes before `status`."""
+        """Return when a service can be commanded, and all its files are there and agree: `stat` comes after `status`."""
         directory = self.scandir / name / "supervise"
         wait_exists(directory / "stat")
         deadline = time.monotonic() + PATIENCE

@@ -10,7 +10,7 @@ from hypothesis import strategies as some
 
 from initfs import tai
 from initfs.supervise import svstat
-from initfs.supervise.status import DOWN, FINISH, LAYOUT, RUN, Status, decode, encode, stat_words
+from initfs.supervise.status import DOWN, FINISH, LENGTH, RUN, Status, decode, encode, stat_words
 from initfs.supervise.waiting import level
 
 NOW = 1_795_000_000_000_000_000
@@ -52,7 +52,7 @@ def test_what_is_written_is_read_again(status: Status) -> None:
 def test_the_parts_of_the_other_suites_are_where_they_look_for_them(status: Status) -> None:
     # SUP-062 (partly)
     data = encode(status)
-    assert len(data) == LAYOUT.size
+    assert len(data) == LENGTH
     assert tai.unpack(data) == status.changed
     assert int.from_bytes(data[12:16], "little") == int.from_bytes(data[24:32], "big") == status.pid
     assert data[16] == status.paused
@@ -69,7 +69,7 @@ def test_the_parts_of_the_other_suites_are_where_they_look_for_them(status: Stat
 @given(some.binary(max_size=80))
 @example(b"")
 @example(b"\xff" * 35)
-@example(b"\xff" * LAYOUT.size)
+@example(b"\xff" * LENGTH)
 @example(b"\0" * 20)
 @example(struct.pack(">QI", 0, 0) + b"\0" * 39)
 def test_garbage_is_refused_or_can_be_shown(data: bytes) -> None:
