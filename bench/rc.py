@@ -1,7 +1,8 @@
 """The service manager, beside s6-rc where that is installed: compile, begin, change, list, all down; three shapes, several sizes.
 
 Both work on one definition tree in memory and each on its own supervision tree; they take turns, so what disturbs the machine disturbs both.
-dinit, where it is installed, brings up the same oneshots as a fan: it has no database, and refuses long chains.
+dinit, where it is installed, brings up the same oneshots as a fan: it has no database, and refuses long chains. The floor is a C program that
+spawns what the scripts are, as many at a time as the shape allows.
 """
 
 from __future__ import annotations
@@ -85,7 +86,15 @@ def once(names: Sequence[str], shape: str, count: int, kind: str) -> list[Sample
         taken = {name: steps(name, folder, folder / name) for name in names}
         if shape == "fan" and kind == "oneshot" and all(map(shutil.which, DINIT)):
             taken["dinit"] = {"change": dinit(folder / "dinit", count)}
+        if kind == "oneshot":
+            taken["floor"] = {"change": floor(shape, count)}
         return [Sample(name, shape, count, kind, times, os.getloadavg()[0]) for name, times in taken.items()]
+
+
+def floor(shape: str, count: int) -> float:
+    """Return the milliseconds in which COUNT times `true` can be run, with so many at a time as the SHAPE allows."""
+    most = {"fan": count, "chain": 1, "layers": LAYER}[shape]
+    return timed([str(suites.compiled("oneshots")), str(count), str(most), shutil.which("true") or ""])
 
 
 def dinit(here: Path, count: int) -> float:
@@ -229,9 +238,13 @@ def text(found: Result) -> str:
             lines.append(f"{label} {suite:7}" + "".join(shown))
         if "s6-rc" in group:
             ratios = "".join(f"{group['s6-rc'][step] / group['initfs'][step]:9.2f}" for step in STEPS)
-            lines.append(f"{label} {'ratio':7}{ratios}")
+            lines.append(f"{label} {'s6-rc/':7}{ratios}")
+        if "floor" in group:
+            ratio = group["initfs"]["change"] / group["floor"]["change"]
+            lines.append(f"{label} {'/floor':7}" + "".join(f"{ratio:9.2f}" if step == "change" else f"{'-':>9}" for step in STEPS))  # fmt: skip
     lines += [f"{name}: {why}" for name, why in found.skipped.items()]
-    return "\n".join(["milliseconds; ratio: how many times as long s6-rc takes", *lines]) + "\n"
+    head = "milliseconds; s6-rc/: how many times as long s6-rc takes; /floor: how many times as long as the floor we take"
+    return "\n".join([head, *lines]) + "\n"
 
 
 def medians(samples: Sequence[Sample]) -> dict[str, float]:

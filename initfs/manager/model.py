@@ -23,6 +23,11 @@ READING, WRITING = (
     "pipe:s6rc-w-",
 )  # what the descriptor holder calls the ends of a consumer's pipe
 
+_VISIBLE = {number: f"\\x{number:02x}" for number in (*range(32), 127)} | {
+    9: "\\t",
+    10: "\\n",
+}  # one line for each fault
+
 
 @value
 class Fault:
@@ -33,7 +38,8 @@ class Fault:
     right: str = ""
 
     def __str__(self) -> str:
-        return f"{self.place}: {self.what}" + (f"; {self.right}" if self.right else "")
+        text = f"{self.place}: {self.what}" + (f"; {self.right}" if self.right else "")
+        return text.translate(_VISIBLE)
 
 
 @value

@@ -7,6 +7,7 @@ to /dev/null is an empty file) are read, and at most MOST bytes of them.
 from __future__ import annotations
 
 import os
+from errno import ELOOP
 
 from initfs import say
 from initfs.manager import definition
@@ -21,6 +22,7 @@ _PAGE = 4096  # most files fit; asking for more costs more than reading it
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 _KIND, _REGULAR, _CHARACTER, _DIRECTORY = 0o170000, 0o100000, 0o020000, 0o040000
 _KINDS = {0o010000: "a FIFO", 0o140000: "a socket", 0o060000: "a block device", _DIRECTORY: "a directory"}
+_COPIED = (_REGULAR, 0o010000, 0o120000)  # of a tree, beside directories: FIFOs, and links wherever they lead
 _LISTS = ("dependencies.d", "contents.d")
 
 
@@ -166,25 +168,45 @@ class Sources:
             elif file == "run":
                 self._fault(f"{place}/run", "missing", "the program that a longrun is")
         for file in definition.TREES:
-            if file in entries:
-                self._check(f"{place}/{file}", _DIRECTORY, "a directory")
+            if file in entries and self._check(f"{place}/{file}", _DIRECTORY, "a directory"):
+                self._check_tree(f"{place}/{file}")
 
-    def _check(self, path: str, wanted: int, right: str) -> None:
+    def _check(self, path: str, wanted: int, right: str) -> bool:
         try:
             mode = os.stat(path).st_mode & _KIND
         except FileNotFoundError:
             if path.endswith("/run"):
                 self._fault(path, "a link to nothing", right)
-            return
+            return False
         except OSError as error:
             self._fail(path, "unable to look at it", error)
-            return
+            return False
         if mode != wanted:
             self._fault(path, _KINDS.get(mode, "a file"), right)
+        return mode == wanted
+
+    def _check_tree(self, directory: str) -> None:
+        """Sockets and devices can't be copied."""
+        pending = [directory]
+        while pending:
+            directory = pending.pop()
+            try:
+                with os.scandir(directory) as entries:
+                    kinds = {
+                        entry.path: entry.stat(follow_symlinks=False).st_mode & _KIND for entry in entries
+                    }
+            except OSError as error:
+                self._fail(directory, "unable to read", error)
+                continue
+            for path, kind in sorted(kinds.items()):
+                if kind == _DIRECTORY:
+                    pending.append(path)
+                elif kind not in _COPIED:
+                    self._fault(path, _KINDS.get(kind, "a device"), "a file, a FIFO or a link")
 
     def _fault(self, place: str, what: str, right: str = "") -> None:
         self.faults.append(Fault(place, what, right))
 
     def _fail(self, place: str, what: str, error: OSError) -> None:
-        self.failed += 1
+        self.failed += error.errno != ELOOP  # that is the sources' doing
         self._fault(place, f"{what}: {say.reason(error)}")

@@ -5,17 +5,21 @@ import os
 import random
 import select
 import signal
+import subprocess
+import sys
 import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.process.manager_world import INTERNAL, World
-from tests.process.tree import PATIENCE, Ear, alive, wait_exists
+from tests.process.tree import PATIENCE, ROOT, Ear, alive, children, wait_exists
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+RUNNER = INTERNAL[0]
 
 
 @pytest.fixture
@@ -544,6 +548,116 @@ def test_a_damaged_database_or_state_stops_a_change_before_it_begins(world: Worl
     (world.live / "state").write_bytes(state)
     world.rc("change", "a")
     assert world.told() == ["up a"]
+
+
+def test_with_a_damaged_database_nothing_is_done_whatever_is_asked(world: World) -> None:
+    # SM-174 (partly) SM-186 (partly)
+    world.oneshot("a", reload="#!/bin/sh\ntrue\n")
+    world.longrun("web", "exec sleep 1000", "a")
+    compiled = world.begin()
+    new = world.compile()
+    world.rc("change", "web")
+    world.told()
+    pid = world.pid("web")
+    before = contents(world)
+    good = (compiled / "db").read_bytes()
+    flipped = bytearray(good)
+    flipped[len(good) * 2 // 3] ^= 1
+    live = ("-l", world.live)
+    asked = [
+        *(("rc", *live, *words) for words in (("-da", "change"), ("-pu", "change", "a"), ("start", "a"), ("stop", "a"), ("reload", "a"),
+                                              ("-a", "list"), ("listall", "a"), ("diff",), ("graph", "a"), ("-n0", "change", "a"))),
+        ("rc-update", *live, new), ("rc-update", "-n", *live, new), ("rc-bundle", *live, "add", "b", "a"), ("rc-db", *live, "list", "all"),
+    ]  # fmt: skip
+    for damaged in (
+        bytes(flipped),
+        good[: len(good) // 2],
+        good.replace(b"initfs-rc 1", b"initfs-rc 2", 1),
+        b"",
+    ):
+        (compiled / "db").write_bytes(damaged)
+        for words in asked:
+            done = world.run(*words)
+            assert done.returncode == 4, (words, done)
+            assert str(compiled) in done.stderr or str(world.live) in done.stderr
+        assert contents(world) == before
+    (compiled / "db").write_bytes(good)
+    assert world.told() == []
+    assert world.pid("web") == pid
+    world.rc("-da", "change")
+    assert world.told() == ["down a"]
+
+
+def contents(world: World) -> dict[str, bytes]:
+    """What the live directory has, but for what the supervisor writes."""
+    here = world.live.resolve()
+    found = [path for path in here.rglob("*") if "supervise" not in path.parts and "event" not in path.parts]
+    return {str(path.relative_to(here)): path.read_bytes() for path in found if path.is_file()}
+
+
+KILLED = """
+import os, sys
+from initfs.manager import engine, rc
+left = int(os.environ["KILL_AT"])
+def count(*_):
+    global left
+    left -= 1
+    if not left:
+        os._exit(9)
+sys.setprofile(count)
+code = rc.main(sys.argv)
+sys.setprofile(None)
+os.write(1, b"%d" % -left)
+sys.exit(code)
+"""
+
+
+def test_rc_killed_at_any_call_never_claims_what_is_not(world: World) -> None:
+    # SM-186 SM-182 (partly)
+    needs = {"a": [], "b": ["a"], "web": ["b"], "c": ["web"], "d": ["b"], "e": ["c", "d"]}
+    for name, row in needs.items():
+        world.ready(name, *row) if name == "web" else world.oneshot(name, None, None, *row)
+    world.oneshot("sync", reload="#!/bin/sh\ntrue\n", flag_essential="")
+    world.begin()
+    world.rc("start", RUNNER, "sync")
+
+    def change(at: int, *words: str) -> tuple[int, int]:
+        code = f"import sys; sys.path.insert(0, {str(ROOT)!r})\n{KILLED}"
+        command = [sys.executable, "-ISc", code, "-l", str(world.live), "-b", *words]
+        done = subprocess.run(
+            command, env={**world.tree.environment, "KILL_AT": str(at)}, capture_output=True, check=False, timeout=PATIENCE,
+        )  # fmt: skip
+        return done.returncode, int(done.stdout or 0)
+
+    def look() -> tuple[set[str], set[str]]:
+        """What is up by the state, and what really is, by the journal; nothing is under way any more."""
+        world.rc("reload", "sync")  # the runner has seen all that came before
+        deadline = time.monotonic() + PATIENCE
+        while children(world.pid(RUNNER)):
+            assert time.monotonic() < deadline
+            select.select([], [], [], 0.002)
+        claimed = set(world.up()) - {"sync"}
+        for name in claimed:
+            assert set(needs[name]) <= claimed, (name, claimed)
+        last = dict(line.split()[::-1] for line in world.journal.read_text().splitlines())
+        return claimed, {name for name, what in last.items() if what == "up"} - {"sync"}
+
+    ways = (("-u", "change", "e"), ("-da", "change"))
+    totals = [change(0, *words)[1] for words in ways]
+    assert look() == (set(), set())
+    assert min(totals) > 300
+    rng = random.Random(int(os.environ.get("INITFS_SEED", "6")))
+    killed = 0
+    for _ in range(int(os.environ.get("INITFS_ROUNDS", "5"))):
+        for (words, total), whole in zip(zip(ways, totals, strict=True), (set(needs), set()), strict=True):
+            killed += change(rng.randrange(1, total), *words)[0] == 9
+            claimed, really = look()
+            assert claimed <= really if whole else really <= claimed, (
+                "what was not told is what was under way"
+            )
+            assert change(0, *words)[0] == 0, "a rerun completes it"
+            assert look() == (whole, whole)
+    assert killed
 
 
 def test_a_picture_shows_bundles_states_and_the_critical_path(world: World) -> None:

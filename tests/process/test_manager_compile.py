@@ -265,6 +265,48 @@ def test_what_is_no_file_is_told_and_nothing_hangs(tmp_path: Path) -> None:
     assert "a newline in a name" in said
 
 
+def test_loops_of_links_sockets_in_trees_and_odd_names_are_errors_of_the_source(tmp_path: Path) -> None:
+    # SM-169 (partly)
+    source = tmp_path / "src"
+    source.mkdir()
+    loops = [source / "service"]
+    loops[0].symlink_to("service")
+    for name, file in (("a", "type"), ("b", "run"), ("c", "dependencies.d"), ("d", "timeout-kill")):
+        loops.append(write_service(source, name, "longrun", {"run": ""}) / file)
+        loops[-1].unlink(missing_ok=True)
+        loops[-1].symlink_to(file)
+    tree = write_service(source, "tree", "longrun", {"run": "", "data/below/file": ""})
+    with socket.socket(socket.AF_UNIX) as bound:
+        here = os.open(tree / "data/below", os.O_RDONLY)
+        bound.bind(f"/proc/self/fd/{here}/socket")
+        os.close(here)
+    write_service(source, "needy", "oneshot", {"up": ""}, ["new\nline", "\x1b[2J"])
+    _, said = compiled(tmp_path, code=1)
+    lines = said.splitlines()
+    for place in loops:
+        assert any(line.startswith(f"rc-compile: error: {place}: ") for line in lines), place
+    assert f"rc-compile: error: {source}/tree/data/below/socket: a socket; a file, a FIFO or a link" in lines
+    assert any(r"undefined: new\nline" in line for line in lines), said
+    assert r"\x1b[2J" in said
+    assert "\x1b" not in said
+    assert all(line.startswith("rc-compile: ") for line in lines), "each error is one line"
+
+
+def test_what_is_in_a_tree_of_data_is_copied_as_it_is(tmp_path: Path) -> None:
+    # SM-171 (partly)
+    web = write_service(tmp_path / "src", "web", "longrun", {"run": "", "data/file": "x", "data/empty/": ""})
+    (web / "data/loop").symlink_to("loop")
+    (web / "data/upwards").symlink_to("../..")
+    (web / "data/new\nline").touch()
+    os.mkfifo(web / "data/fifo")
+    db, _ = compiled(tmp_path)
+    copied = db / "servicedirs/web/data"
+    assert {path.name for path in copied.iterdir()} == {path.name for path in (web / "data").iterdir()}
+    assert os.readlink(copied / "loop") == "loop"
+    assert os.readlink(copied / "upwards") == "../.."
+    assert (copied / "fifo").is_fifo()
+
+
 def test_links_are_followed_and_what_is_hidden_or_a_file_is_ignored(tmp_path: Path) -> None:
     # SM-167 (partly)
     source = tmp_path / "src"
