@@ -19,6 +19,7 @@ import subprocess
 import time
 from dataclasses import asdict, dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench import measure
@@ -33,12 +34,14 @@ from initfs.local.wire import frame
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from board.report import Report
 
+    Costs = dict[str, list[float]]  # by suite
+
 FILE = host.ROOT / "build" / "bench" / "local.json"
 AT_ONCE = 8  # connections
+WARM = 40  # connections before those that are measured
 OPEN = 500  # connections that are held while memory is measured
 PAIRS = 1000
 LOOP = "loop"  # the handler that is none
@@ -77,9 +80,10 @@ class Case:
 
 @dataclass(slots=True)
 class Result:
-    """Rates a second by case and suite, kilobytes by suite."""
+    """Rates a second and microseconds of the processor by case and suite, kilobytes by suite."""
 
-    rates: dict[str, dict[str, list[float]]] = field(default_factory=dict)
+    rates: dict[str, Costs] = field(default_factory=dict)
+    costs: dict[str, Costs] = field(default_factory=dict)
     memory: dict[str, float] = field(default_factory=dict)
 
 
@@ -130,7 +134,8 @@ def compare(runs: int, connections: int, report: Report) -> Result:
         rules = write_rules(folder / "rules")
         for case in cases(rules):
             with report.step(case.name):
-                alternate(found, case.name, runs, partial(rate, folder, case, connections))
+                cost = found.costs.setdefault(case.name, {})
+                alternate(found, case.name, runs, partial(rate, folder, case, connections, cost))
         with report.step("store and retrieve"):
             alternate(found, "store and retrieve", runs, partial(pairs, folder, rules))
         with report.step(f"memory with {OPEN} connections"):
@@ -184,14 +189,16 @@ def server(suite: str, path: Path, handler: Sequence[str], most: int = 40) -> li
     return ["s6-ipcserver", *options] if suite == "s6" else ours("ipcserver", *options)
 
 
-def rate(folder: Path, case: Case, connections: int, suite: str) -> float:
-    """Connections a second that SUITE serves."""
+def rate(folder: Path, case: Case, connections: int, cost: Costs, suite: str) -> float:
+    """Connections a second that SUITE serves; the processor's microseconds for one of them are added to COST."""
     path = folder / "s"
-    with running(server(suite, path, case.handlers[suite])):
-        load(path, case.talk, AT_ONCE)  # the first ones find nothing in memory
-        began = time.perf_counter()
+    with running(server(suite, path, case.handlers[suite])) as pid:
+        load(path, case.talk, WARM)  # the first ones find nothing in memory
+        spent, began = cpu(pid), time.perf_counter()
         load(path, case.talk, connections)
-        return connections / (time.perf_counter() - began)
+        found = connections / (time.perf_counter() - began)
+        cost.setdefault(suite, []).append((cpu(pid) - spent) / connections * 1e6)
+        return found
 
 
 def load(path: Path, talk: bytes, count: int) -> None:
@@ -228,7 +235,7 @@ def pairs(folder: Path, rules: Path, suite: str) -> float:
 
 
 def memory(folder: Path, suite: str) -> float:
-    """Kilobytes (PSS) of the server alone while it has OPEN connections."""
+    """Kilobytes (PSS) of the server, without the handlers, while it has OPEN connections."""
     path = folder / "s"
     with (
         running(server(suite, path, ["sh", "-c", "echo; exec cat"], OPEN)) as pid,
@@ -239,17 +246,44 @@ def memory(folder: Path, suite: str) -> float:
             one.settimeout(PATIENCE)
             one.connect(str(path))
             one.recv(1)
-        return float(measure.memory([pid]).pss)
+        return float(measure.memory(processes(pid)).pss)
+
+
+def processes(pid: int) -> list[int]:
+    """The server PID and its copies that serve with it: children that run the same program."""
+    program = os.readlink(f"/proc/{pid}/exe")
+    found = [pid]
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        with contextlib.suppress(FileNotFoundError):  # it has ended meanwhile
+            if os.readlink(f"/proc/{child}/exe") == program:
+                found.append(int(child))
+    return found
+
+
+def cpu(pid: int) -> float:
+    """Seconds that the server PID, its copies and the children that they have reaped were on a processor, from its start on."""
+    ticks = 0
+    for each in processes(pid):
+        with contextlib.suppress(FileNotFoundError):
+            fields = Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()
+            ticks += sum(map(int, fields[11:15]))  # utime, stime, cutime, cstime: proc(5)
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def text(found: Result) -> str:
     """The table."""
     lines = [f"{'a second':<24}{'s6':>10}{'initfs':>10}{'ratio':>8}"]
-    for name, rates in found.rates.items():
-        theirs, mine = (statistics.median(rates[suite]) for suite in ("s6", "initfs"))
-        lines.append(f"{name:<24}{theirs:>10.0f}{mine:>10.0f}{ratio(mine, theirs) or 0:>8.2f}")
+    lines += [compared(name, rates) for name, rates in found.rates.items()]
+    lines += ["", f"{'us of a processor each':<24}{'s6':>10}{'initfs':>10}{'ratio':>8}"]
+    lines += [compared(name, costs) for name, costs in found.costs.items()] + [""]
     theirs, mine = found.memory["s6"], found.memory["initfs"]
     lines.append(
         f"{f'kB with {OPEN} clients':<24}{theirs:>10.0f}{mine:>10.0f}{ratio(mine, theirs) or 0:>8.2f}"
     )
     return "\n".join(lines) + "\n"
+
+
+def compared(name: str, found: Costs) -> str:
+    """A line of the table: medians and their ratio."""
+    theirs, mine = (statistics.median(found[suite]) for suite in ("s6", "initfs"))
+    return f"{name:<24}{theirs:>10.0f}{mine:>10.0f}{ratio(mine, theirs) or 0:>8.2f}"
