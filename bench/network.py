@@ -40,7 +40,7 @@ GONE = "until ! ip -4 -o addr show dev eth0 | grep -q inet; do usleep 100000; do
 # Counted by the kernel: ping's own socket holds some fifteen answers, and drops the others when it is not scheduled for 150 ms. What
 # it missed then is lost to it, and not to the network (the last number of a line of /proc/net/raw).
 PINGS = "ping -i 0.01 -c 500 10.7.0.2 >/dev/null; cat /proc/net/snmp"
-COUNT = "cat /proc/net/snmp"
+SNMP = "cat /proc/net/snmp"
 
 
 def measure(runs: int, report: Report) -> dict[str, dict[str, float]]:
@@ -107,7 +107,7 @@ def cabled(vm: Machine, runs: int) -> float:
 def lost(vm: Machine, far: Machine, again: str) -> float:
     """How many of 500 pings, 10 ms apart, get no answer while AGAIN is run as often as fits."""
     done(vm, f"(until [ -e /run/enough ]; do {again}; done) >/dev/null 2>&1 </dev/null & true")
-    before = echoes(done(far, COUNT))
+    before = echoes(done(far, SNMP))
     after = echoes(done(far, PINGS))
     done(vm, ": >/run/enough; sleep 1; rm -f /run/enough")
     return float(after[0] - before[0] - (after[1] - before[1]))

@@ -14,13 +14,18 @@ if TYPE_CHECKING:
 WANTED = "/run/initfs/fw/dhcp_eth0.ipconf"
 
 
+NTPD = 'echo "$* $(busybox ip -4 -o addr show dev eth0)" >>/host/ntpd; exec busybox sleep 9999'
+
+
 def test_a_lease_is_brought_about_within_5_seconds_and_all_of_it_goes_with_the_service(
     tmp_path: Path,
 ) -> None:
     # VAR-225 VAR-235 (partly) VAR-238 (partly) VAR-231 (partly)
     with (
         server(tmp_path / "s") as giver,
-        Host(tmp_path / "c", "fw", "dhcp_eth0", files=recorded("dhcp_eth0")) as client,
+        Host(
+            tmp_path / "c", "fw", "dhcp_eth0", "ntpd", files=recorded("dhcp_eth0"), stubs={"ntpd": NTPD}
+        ) as client,
     ):
         cable(giver, "eth0", client, "eth0")
         giver.go().serving()
@@ -34,6 +39,11 @@ def test_a_lease_is_brought_about_within_5_seconds_and_all_of_it_goes_with_the_s
         assert client.sh("cat /etc/resolv.conf") == "search lan.example\nnameserver 10.7.0.53\n"
         assert "10.7.0.1" in client.sh("ping -c 1 -W 5 10.7.0.1")
         assert client.sh("cat /run/initfs/ntpd/dhcp_eth0.ntpconf") == "server 10.7.0.123\n"
+        started = (client.host / "ntpd").read_text
+        wait_until(lambda: "-p 10.7.0.123 " in started(), "a start of ntpd with the lease's server")
+        assert "inet 10.7.0.1" in started().splitlines()[-1], (
+            "when the address was there: ntpd tries again after half a minute"
+        )
         assert "\0serverid=10.7.0.1\0" in client.sh("cat /run/service/dhcp_eth0/env.out")
 
         client.sh("svc -wD -d dhcp_eth0")

@@ -6,6 +6,7 @@ import os
 import threading
 from typing import TYPE_CHECKING
 
+from bench.network import SNMP, echoes
 from tests.namespace.machine import wait_until
 from tests.namespace.network import Host, cable, server
 
@@ -155,7 +156,7 @@ def test_a_ping_every_10_ms_loses_nothing_while_fw_changes_addresses_routes_and_
         host.sh(f"printf '{base}' >/run/initfs/fw/x.ipconf; svc -wD -u fw")
         host.has("eth0", "10.7.0.1/24")
         far.sh("ping -c 1 -W 5 10.7.0.1")
-        before = echoes(far)
+        before = echoes(far.sh(SNMP))
         far.sh("(ping -i 0.01 -c 300 10.7.0.1 >/dev/null 2>&1; : >/host/pinged) &")
         for number in range(4):
             more = f"address 10.7.0.{20 + number}/24\\ngateway 10.7.0.{30 + number}\\n"
@@ -164,18 +165,9 @@ def test_a_ping_every_10_ms_loses_nothing_while_fw_changes_addresses_routes_and_
             settled(host)
         wait_until((far.host / "pinged").exists, "the end of the pings", 60.0)
 
-        sent, answered = (after - count for after, count in zip(echoes(far), before, strict=True))
+        sent, answered = (after - count for after, count in zip(echoes(far.sh(SNMP)), before, strict=True))
         assert (sent, answered) == (300, 300)
         assert "tcp dport 1002" in host.sh("fw -l")
-
-
-def echoes(host: Host) -> tuple[int, ...]:
-    """Requests sent and answers that came, as the kernel counts them: ping's own socket holds a few and drops more when it is not scheduled."""
-    names, numbers = (
-        line.split() for line in host.sh("cat /proc/net/snmp").splitlines() if line.startswith("Icmp:")
-    )
-    found = dict(zip(names, numbers, strict=True))
-    return int(found["OutEchos"]), int(found["InEchoReps"])
 
 
 def test_of_two_leases_both_have_a_default_route_and_the_preferred_comes_first(tmp_path: Path) -> None:

@@ -214,6 +214,9 @@ def test_ntpd_waits_for_the_network_takes_the_lease_s_servers_and_starts_anew_wi
         script = "cd /run/service/ntpd && stratum={} offset=0.1 poll_interval={} freq_drift_ppm=1 ./ntp.script {}; true"
         host.sh(script.format(16, 1, "periodic"))
         assert host.inside("wait-for", "-n", "clock").returncode == 1
+        host.sh(script.format(16, 1, "step"))
+        assert host.inside("wait-for", "-n", "clock").returncode == 0, "a step has no stratum yet"
+        host.sh("rm /run/initfs/clock/synchronized")
         host.sh(script.format(3, 64, "stratum"))
         assert host.inside("wait-for", "-n", "clock").returncode == 0
         assert "stratum stratum=3 offset=0.1" in host.sh("cat /run/initfs/ntpd/sync_status")
