@@ -51,6 +51,8 @@ def widen(pipe: int) -> None:
 class Inbox:
     """Takes from a pipe."""
 
+    waits = False  # `fill` says at once that there is nothing
+
     def __init__(self, directory: int, script: int) -> None:
         """Open it in the log directory DIRECTORY, for a script that is known by the number SCRIPT. OSError."""
         self._directory = directory
@@ -114,20 +116,11 @@ class Inbox:
         state: bytes = b"",
     ) -> None:
         """Record that the first USED bytes are in work."""
-        start = self._start
-        record = Record(
-            self._boot,
-            self._script,
-            start,
-            start + used,
-            self._taken,
-            self._limit,
-            stamp,
-            held,
-            places,
-            state,
+        start, taken, limit = self._start, self._taken, self._limit
+        page = records.encoded(
+            self._boot, self._script, start, start + used, taken, limit, stamp, held, places, state
         )
-        os.pwrite(self._fd, records.encode(record), 0)
+        os.pwrite(self._fd, page, 0)
 
     def done(self, used: int, held: int = 0, state: bytes = b"") -> None:
         """The first USED bytes are written. (As long as nothing else is recorded, doing them again changes nothing.)"""
@@ -205,6 +198,7 @@ class Inbox:
 class Memory:
     """The same without a file: for what is no pipe, or has no log directory. What it holds dies with the process."""
 
+    waits = True
     left: Record | None = None
     same_script = False
     block_left = 0

@@ -1,7 +1,8 @@
 """Copies of archives on a disk that lasts: written seldom, and each as a whole. Only logs with `k` import this.
 
 What has to be copied is seen from the two directories alone: names of archives ascend, so it is what is newer than the newest copy. What was
-written in the last hour is seen from the times of the copies, so that neither a kill nor a restart loosens the bound.
+written in the last hour is seen from the times of the copies, so that neither a kill nor a restart loosens the bound. There are two
+bounds: of one log, and of all whose copies lie beside each other, whichever loggers wrote them.
 """
 
 from __future__ import annotations
@@ -34,21 +35,30 @@ def cost(size: int) -> int:
     return -(-size // BLOCK) * BLOCK + BLOCK
 
 
-def plan(archives: Iterable[tuple[str, int]], kept: Sequence[Copy], now: float, hourly: int) -> list[str]:
+def spent(kept: Iterable[Copy], now: float) -> int:
+    """How many bytes the copies of the hour before NOW have cost."""
+    return sum(cost(size) for _, size, when in kept if abs(now - when) < HOUR)
+
+
+def plan(
+    archives: Iterable[tuple[str, int]], kept: Sequence[Copy], now: float, hourly: int
+) -> list[tuple[str, int]]:
     """Which of the archives (name, bytes) are to be copied NOW, oldest first, so that an hour has HOURLY bytes at most.
 
     One that is larger than that has an hour of its own.
     """
     newest = max((name for name, _, _ in kept), default="")
-    spent = sum(cost(size) for _, size, when in kept if abs(now - when) < HOUR)
+    return within(sorted(one for one in archives if one[0] > newest), spent(kept, now), hourly)
+
+
+def within(archives: Sequence[tuple[str, int]], used: int, bound: int) -> list[tuple[str, int]]:
+    """As many of the archives as BOUND allows, of which so much is USED; if nothing is used, the first of them anyway."""
     chosen = []
-    for name, size in sorted(archives):
-        if name <= newest:
-            continue
-        if spent and spent + cost(size) > hourly:
+    for name, size in archives:
+        if used and used + cost(size) > bound:
             break
-        spent += cost(size)
-        chosen.append(name)
+        used += cost(size)
+        chosen.append((name, size))
     return chosen
 
 
@@ -96,17 +106,39 @@ class Keeper:
     def _copy(self, source: int, target: int) -> None:
         policy, now = self._policy, time.time()
         archives = [(name, size) for name, size, _ in listed(source)]
-        for name in plan(archives, listed(target), now, policy.hourly):
+        chosen = plan(archives, listed(target), now, policy.hourly)
+        if chosen:  # only then it is worth while to look at all others
+            chosen = within(chosen, spent(beside(policy.keep), now), policy.hourly_all)
+        for name, _ in chosen:
             write(name, source, target)
         for name in surplus(listed(target), now, policy.count, policy.total):
             files.remove(name, at=target)
+
+
+def beside(path: str) -> list[Copy]:
+    """All copies in the directory PATH, and in those beside it. OSError."""
+    parent = os.path.dirname(os.path.abspath(path))
+    found = []
+    for name in os.listdir(parent):
+        try:
+            directory = os.open(os.path.join(parent, name), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except (NotADirectoryError, PermissionError, FileNotFoundError):
+            continue
+        try:
+            found += listed(directory)
+        finally:
+            os.close(directory)
+    return found
 
 
 def listed(directory: int) -> list[Copy]:
     """The archives in a directory. OSError."""
     found = []
     for name in filter(rotate.is_archive, os.listdir(directory)):
-        seen = os.stat(name, dir_fd=directory, follow_symlinks=False)
+        try:
+            seen = os.stat(name, dir_fd=directory, follow_symlinks=False)
+        except FileNotFoundError:  # its logger has removed it meanwhile
+            continue
         found.append((name, seen.st_size, seen.st_mtime))
     return found
 

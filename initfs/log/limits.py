@@ -5,6 +5,8 @@ Off unless a script asks for it (`u`, `mN`). What is left out is told, in lines 
 
 from __future__ import annotations
 
+from initfs.log.lines import pieces
+
 NANO = 1_000_000_000
 LONGEST = 1024  # bytes: longer lines are not compared
 
@@ -29,11 +31,14 @@ class Limits:
 
     def pass_on(self, block: bytes, now: int) -> bytes:
         """What is left of a block at NOW (nanoseconds), with what is told."""
-        *lines, rest = block.split(b"\n")
+        return b"".join([self._piece(piece, now // NANO) for piece in pieces(block)])
+
+    def _piece(self, piece: bytes, second: int) -> bytes:
+        *lines, rest = piece.split(b"\n")
         if self._fold:
             lines = self._folded(lines)
         if self._rate:
-            lines = self._thinned(lines, now // NANO)
+            lines = self._thinned(lines, second)
         return b"".join([line + b"\n" for line in lines]) + rest
 
     def _folded(self, lines: list[bytes]) -> list[bytes]:

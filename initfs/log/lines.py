@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PIECE = 16384
+PIECE = 8192
 WHOLE = 65536  # without a limit, a line of so many bytes is handed on in pieces
 
 
@@ -39,6 +39,22 @@ def cut(data: bytes, limit: int, *, ended: bool = False) -> Cut:
     if used < len(data):
         return _with_tail(block, data[used:], used, limit, ended=ended)
     return Cut(block, used)
+
+
+def fewer(cut_: Cut, data: bytes, limit: int, most: int) -> Cut:
+    """As much of CUT_, which was cut from DATA, as has MOST lines; its first line at least, however many that is split into."""
+    while (count := cut_.block.count(b"\n")) > most:
+        smaller = cut(data[: cut_.used * most // count], limit)
+        if not smaller.used:
+            begin = first(data)
+            return cut(begin, limit) if begin else cut_
+        cut_ = smaller
+    return cut_
+
+
+def first(data: bytes) -> bytes:
+    """The first line, to its newline or NUL; nothing if it has not ended."""
+    return data[: min([at + 1 for at in (data.find(b"\n"), data.find(b"\0")) if at >= 0], default=0)]
 
 
 def _with_tail(block: bytes, tail: bytes, used: int, limit: int, *, ended: bool) -> Cut:

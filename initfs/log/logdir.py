@@ -1,4 +1,4 @@
-"""A log directory: appended to, rotated, archived, trimmed, and mended after an interruption.
+"""A log directory: appended to, rotated, and mended after an interruption.
 
 Source: `spec/logging.md` 2.2. `current` carries its owner's execute bit when it was ended cleanly. Every step of a rotation that fails is tried
 again later, and nothing is written meanwhile: what is to be written waits in the inbox, and behind it in the pipe.
@@ -13,20 +13,18 @@ from errno import EDQUOT, ENOSPC
 
 from initfs import files, say, tai
 from initfs.log import rotate
+from initfs.log.archives import CURRENT, FINISHED, PREVIOUS, PROCESSED, Archives, mark
 from initfs.log.record import Place
-from initfs.log.stamp import before_each
+from initfs.log.stamp import stamped
 from initfs.loop import NEVER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from initfs.log.keep import Keeper
     from initfs.log.processor import Processor
     from initfs.log.script import Policy
 
-CURRENT, PREVIOUS, PROCESSED = "current", "previous", "processed"
-FINISHED = 0o100  # the mode bit that marks a file as ended cleanly
 _APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW
 
 
@@ -39,9 +37,9 @@ class Logdir:
 
     def __init__(self, path: str, policy: Policy, offset: int = tai.LEAP) -> None:
         """OFFSET is the convention of the archives' names."""
-        self._offset = offset
         self.path = path
         self.policy = policy
+        self._archives = Archives(path, policy, offset)
         self.fd = self._lock = -1
         self.size = 0
         self.again = NEVER  # when to try again what failed
@@ -50,15 +48,13 @@ class Logdir:
         self._current = -1
         self._inode = 0
         self._text = b""
-        self._at = 0
+        self._at = self._end = 0  # how much of the text is written, and how much of it counts
         self._fresh = False
         self._steps: list[Callable[[], object]] = []
-        self._newest = ""
         self._said = ""
         self.rotate_at = NEVER
         self.child = 0  # the processor's pid
         self.processor: Processor | None = None
-        self._keeper: Keeper | None = None
 
     # Beginning and end ----------------------------------------------------------------------------
 
@@ -84,19 +80,14 @@ class Logdir:
         """
         if place is not None and place.inode:
             self._take_back(place)
-        names = os.listdir(self.fd)
-        self._newest = max(filter(rotate.is_archive, names), default="")
-        finished = {name for name in (CURRENT, PROCESSED) if self._finished(name)}
-        for operation, name in () if resume else rotate.recovery(set(names), finished):
-            if operation == "remove":
-                files.remove(name, at=self.fd)
-            else:
-                self._archive(name, operation.removeprefix("archive"))
+        self._archives.look(self.fd)
+        if not resume:
+            self._archives.recover(self.fd)
         if self.policy.processor and "state" not in os.listdir(self.fd):
             files.create("state", at=self.fd)
         self._open()
-        self._trim()
-        self._keep()
+        self._archives.trim(self.fd)
+        self._archives.keep(self.fd)
 
     def _take_back(self, place: Place) -> None:
         try:
@@ -108,12 +99,6 @@ class Logdir:
                 os.ftruncate(fd, place.size)
         finally:
             os.close(fd)
-
-    def _finished(self, name: str) -> bool:
-        try:
-            return bool(os.stat(name, dir_fd=self.fd, follow_symlinks=False).st_mode & FINISHED)
-        except FileNotFoundError:
-            return False
 
     def _open(self) -> None:
         fd = os.open(CURRENT, _APPEND, 0o666, dir_fd=self.fd)
@@ -163,20 +148,20 @@ class Logdir:
     @property
     def settled(self) -> bool:
         """All that was offered is written, and no rotation is under way."""
-        return self._at == len(self._text) and not self._steps
+        return self._at == self._end and not self._steps
 
     def offer(self, block: bytes, head: bytes, skip: int = 0) -> None:
         """Have BLOCK written, HEAD before each line; the first SKIP bytes of that are in the files already."""
         self._text = b""  # not both in memory
-        text = before_each(head, block)
-        self._text, self._at, self._fresh = text, min(skip, len(text)), False
+        self._text, self._end = stamped(head, block)
+        self._at, self._fresh = min(skip, self._end), False
 
     def push(self) -> bool:
         """Write what can be written now; True when all that was offered is in the files."""
-        return self._try(self._push) and self._at == len(self._text)
+        return self._try(self._push) and self._at == self._end
 
     def _push(self) -> None:
-        text, size = self._text, len(self._text)
+        text, size = self._text, self._end
         while self._at < size:
             if self._steps and not self._advance():
                 return
@@ -184,8 +169,8 @@ class Logdir:
                 self._fresh = False
                 self.moved()
             at, policy = self._at, self.policy
-            end = rotate.piece(text, at, rotate.room(policy.size, policy.tolerance, self.size))
-            count = os.write(self._current, text if end - at == size else memoryview(text)[at:end])
+            end = rotate.piece(text, at, size, rotate.room(policy.size, policy.tolerance, self.size))
+            count = os.write(self._current, memoryview(text)[at:end])
             self._at += count
             self.size += count
             if text[self._at - 1] == 10 and rotate.due(policy.size, policy.tolerance, self.size):
@@ -214,7 +199,7 @@ class Logdir:
         try:
             act()
         except OSError as error:
-            if error.errno in (ENOSPC, EDQUOT) and self._make_room():
+            if error.errno in (ENOSPC, EDQUOT) and self._archives.make_room(self.fd):
                 return self._try(act)
             self.again = time.monotonic() + self.policy.retry
             reason = say.reason(error)
@@ -238,16 +223,16 @@ class Logdir:
             self._try(self._advance)
         elif self.policy.period:
             self.rotate_at = time.monotonic() + self.policy.period
-            self._keep()
+            self._archives.keep(self.fd)
 
     def bound(self, policy: Policy) -> None:
         """Keep to another policy from now on, with what is in the directory already as well."""
-        self.policy = policy
+        self.policy = self._archives.policy = policy
         if self._steps or self._current < 0:
             return  # what is under way ends with a trim
         if rotate.due(policy.size, policy.tolerance, self.size):
             self.rotate()
-        elif self._newest:
+        else:
             self._try(self._trim)
 
     def _ends_with_newline(self) -> bool:
@@ -261,8 +246,8 @@ class Logdir:
 
             self._steps += steps(self)
         else:
-            self._steps += [lambda: self._archive(PREVIOUS, rotate.DONE), self._trim]
-        self._steps.append(self._keep)
+            self._steps += [lambda: self._archives.add(PREVIOUS, rotate.DONE, self.fd), self._trim]
+        self._steps.append(lambda: self._archives.keep(self.fd))
 
     def _advance(self) -> bool:
         """Take the steps in order; False when one has to wait for a processor."""
@@ -279,54 +264,15 @@ class Logdir:
         os.rename(CURRENT, PREVIOUS, src_dir_fd=self.fd, dst_dir_fd=self.fd)
 
     def _mark(self) -> None:
-        mode = os.stat(PREVIOUS, dir_fd=self.fd).st_mode & 0o7777
-        os.chmod(PREVIOUS, mode | FINISHED, dir_fd=self.fd)
-
-    def _archive(self, name: str, suffix: str) -> None:
-        """Give a file its archive's name; an empty one, or one that is an archive already, just goes."""
-        seen = os.stat(name, dir_fd=self.fd)
-        if seen.st_size and seen.st_nlink == 1:
-            archive = rotate.next_label(time.time_ns(), self._newest, self._offset) + suffix
-            try:
-                os.link(name, archive, src_dir_fd=self.fd, dst_dir_fd=self.fd)
-            except PermissionError:  # a file system without links
-                os.rename(name, archive, src_dir_fd=self.fd, dst_dir_fd=self.fd)
-            self._newest = archive
-        files.remove(name, at=self.fd)
+        mark(PREVIOUS, self.fd)
 
     def archive_processed(self) -> None:
         """The processor's output becomes the archive."""
-        self._archive(PROCESSED, rotate.DONE)
+        self._archives.add(PROCESSED, rotate.DONE, self.fd)
         self._trim()
 
     def _trim(self) -> None:
-        found = []
-        for name in filter(rotate.is_archive, os.listdir(self.fd)):
-            size = os.stat(name, dir_fd=self.fd, follow_symlinks=False).st_size if self.policy.total else 0
-            found.append((name, size))
-        for name in rotate.surplus(found, self.policy.count, self.policy.total):
-            files.remove(name, at=self.fd)
-
-    def _keep(self) -> None:
-        """Copy what is to outlive the machine's run."""
-        if not self.policy.keep:
-            return
-        if self._keeper is None:
-            from initfs.log.keep import Keeper
-
-            self._keeper = Keeper(self.policy)
-        self._keeper.copy(self.fd)
-
-    def _make_room(self) -> bool:
-        """On a full disk, remove the oldest archive, if there are more than must stay."""
-        if self.policy.least < 0:
-            return False
-        found = sorted(filter(rotate.is_archive, os.listdir(self.fd)))
-        if len(found) <= self.policy.least:
-            return False
-        say.warning(f"{self.path}: the disk is full; removing {found[0]}")
-        files.remove(found[0], at=self.fd)
-        return True
+        self._archives.trim(self.fd)
 
     def retry(self) -> None:
         """Go on with what failed or waited."""

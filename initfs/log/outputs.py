@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     Sink: TypeAlias = Logdir | sinks.Sink
 
+START = 32  # bytes that an alert begins with, at most
 SINKS = {OUT: sinks.Out, ALERT: sinks.Alert, STATUS: sinks.Status, STDERR: sinks.Stderr}
 
 
@@ -65,15 +66,20 @@ class Outputs:
         return [block if held >> index & 1 else b"" for index in range(len(self._sinks))]
 
     def offer(self, texts: list[bytes], moment: int, skips: list[int], *, stamped: bool = True) -> None:
-        """Have the shares written, stamped with MOMENT (nanoseconds), without the first SKIPS bytes of each.
-
-        stamp.TooMuch: the block is to be smaller; nothing has been written.
-        """
+        """Have the shares written, stamped with MOMENT (nanoseconds), without the first SKIPS bytes of each."""
         calendar = time.localtime(moment // stamp.NANO)
         rows = zip(self._sinks, self._route.actions, self._prefixes, texts, skips, strict=True)
         for sink, action, prefix, text, skip in rows:
             head = _stamps(action, moment, calendar, self._offset) + prefix if stamped else b""
             sink.offer(text, head, skip)
+
+    def widest(self) -> int:
+        """How many bytes are put before a line at most."""
+        calendar = time.gmtime(0)
+        stamps = [_stamps(action, 0, calendar, self._offset) for action in self._route.actions]
+        starts = [START if action.kind in (ALERT, STDERR) else 0 for action in self._route.actions]
+        rows = zip(starts, stamps, self._prefixes, strict=True)
+        return max(start + len(head) + len(prefix) for start, head, prefix in rows)
 
     def push(self) -> bool:
         """Write what can be written; whether it was all."""

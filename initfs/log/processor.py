@@ -11,7 +11,7 @@ import os
 import time
 
 from initfs import files, process, say
-from initfs.log.logdir import FINISHED, PREVIOUS, PROCESSED
+from initfs.log.archives import FINISHED, PREVIOUS, PROCESSED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -53,24 +53,25 @@ class Record:
 
 def encode(record: Record) -> bytes:
     """The bytes of a record; at most PLACES_MAX places and STATE_MAX bytes of state."""
-    head = _HEAD.pack(
-        _MAGIC,
-        record.boot,
-        record.script,
-        record.start,
-        record.end,
-        record.taken,
-        record.limit,
-        record.stamp,
-        record.held,
-        len(record.places),
-        len(record.state),
-    )
-    return (
-        head
-        + b"".join([_PLACE.pack(place.inode, place.size, place.placed) for place in record.places])
-        + record.state
-    )
+    r = record
+    return encoded(r.boot, r.script, r.start, r.end, r.taken, r.limit, r.stamp, r.held, r.places, r.state)
+
+
+def encoded(
+    boot: bytes,
+    script: int,
+    start: int,
+    end: int,
+    taken: int,
+    limit: int,
+    stamp: int,
+    held: int,
+    places: tuple[Place, ...],
+    state: bytes,
+) -> bytes:
+    """The bytes of a record of these fields; several are written for each block, and the value itself is half of what they cost."""
+    head = _HEAD.pack(_MAGIC, boot, script, start, end, taken, limit, stamp, held, len(places), len(state))
+    return b"".join([head, *[_PLACE.pack(place.inode, place.size, place.placed) for place in places], state])
 
 
 def decode(data: bytes) -> Record | None:

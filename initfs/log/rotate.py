@@ -33,11 +33,11 @@ def room(size: int, tolerance: int, written: int) -> int:
     return size - tolerance - written
 
 
-def piece(text: bytes, at: int, left: int) -> int:
-    """Where the piece of TEXT that begins AT ends: with the line that fills the room LEFT, or with the text."""
-    if len(text) - at < left:
-        return len(text)
-    return text.find(b"\n", at + max(left, 1) - 1) + 1 or len(text)
+def piece(text: bytes, at: int, end: int, left: int) -> int:
+    """Where the piece of TEXT that begins AT ends: with the line that fills the room LEFT, or with the text, which has END bytes."""
+    if end - at < left:
+        return end
+    return text.find(b"\n", at + max(left, 1) - 1, end) + 1 or end
 
 
 def due(size: int, tolerance: int, written: int) -> bool:

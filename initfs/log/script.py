@@ -2,7 +2,7 @@
 
 Source: `spec/logging.md` 2.2. A script is read from left to right. Controls are remembered for the actions that follow, selections and
 actions are the steps that every line goes through (`route.py`). Some controls are our own: `mN` (at most N lines a second) and `u` (repeated
-lines are folded) hold for the whole script, `kDIR` (archives are copied there) and `hN` (KiB that an hour's copies may have) for log directories.
+lines are folded) hold for the whole script, `kDIR` (archives are copied there), `hN` and `HN` (KiB that an hour's copies may have, and those of all logs) for log directories.
 """
 
 from __future__ import annotations
@@ -51,6 +51,9 @@ class Policy:
     processor: tuple[str, ...] = ()  # argv
     keep: str = ""  # where archives are copied to
     hourly: int = 256 * 1024  # bytes that an hour's copies may have
+    hourly_all: int = (
+        4096 * 1024
+    )  # bytes that an hour's copies may have together with those of the logs beside it
 
 
 @value
@@ -178,6 +181,7 @@ NUMBERS: dict[str, tuple[str, Callable[[int], Any]]] = {
     "r": ("retry", lambda milliseconds: milliseconds / 1000),
     "R": ("period", float),
     "h": ("hourly", lambda kib: kib * 1024),
+    "H": ("hourly_all", lambda kib: kib * 1024),
 }
 
 

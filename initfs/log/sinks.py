@@ -10,21 +10,22 @@ import os
 import time
 
 from initfs import say
+from initfs.log.lines import pieces
 from initfs.log.record import Place
-from initfs.log.stamp import TooMuch, before_each
+from initfs.log.stamp import before_each
 from initfs.loop import NEVER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from initfs.log.script import Action
 
-GROWTH_MAX = 1 << 20  # bytes that alerts may add to a block
 FULL = 0.02  # seconds until a full pipe is tried again
 
 
 class Sink:
-    """What all of them share."""
+    """What all of them share: a text on its way to a descriptor."""
 
+    _fd = 2
     rotate_at = NEVER
 
     def __init__(self, action: Action) -> None:
@@ -47,7 +48,25 @@ class Sink:
         self._at = min(skip, len(self._text))
 
     def push(self) -> bool:
-        raise NotImplementedError
+        """Write what fits now; True when nothing is left."""
+        self.again = NEVER
+        while self._at < len(self._text):
+            try:
+                self._at += self._write(memoryview(self._text)[self._at :])
+            except BlockingIOError:
+                self.again = time.monotonic() + FULL
+                return False
+            except OSError as error:
+                self._failed(error)
+                self._at = len(self._text)
+        return True
+
+    def _write(self, text: memoryview) -> int:
+        """How many bytes of TEXT are written. OSError."""
+        return os.write(self._fd, text)
+
+    def _failed(self, error: OSError) -> None:
+        """A write has failed, and what was offered goes no further. On standard error nobody could be told."""
 
     def retry(self) -> None:
         self.push()
@@ -62,25 +81,19 @@ class Sink:
 class Out(Sink):
     """Standard output, until a write fails."""
 
+    _fd = 1
+
     def __init__(self, action: Action) -> None:
         super().__init__(action)
         self._broken = False
         os.set_blocking(1, False)
 
-    def push(self) -> bool:
-        """Write what fits now."""
-        self.again = NEVER
-        while self._at < len(self._text) and not self._broken:
-            try:
-                self._at += os.write(1, memoryview(self._text)[self._at :])
-            except BlockingIOError:
-                self.again = time.monotonic() + FULL
-                return False
-            except OSError as error:
-                say.warning(f"unable to write to standard output: {say.reason(error)}; it gets nothing more")
-                self._broken = True
-        self._at = len(self._text)
-        return True
+    def _write(self, text: memoryview) -> int:
+        return len(text) if self._broken else super()._write(text)
+
+    def _failed(self, error: OSError) -> None:
+        say.warning(f"unable to write to standard output: {say.reason(error)}; it gets nothing more")
+        self._broken = True
 
 
 class Alert(Sink):
@@ -88,28 +101,16 @@ class Alert(Sink):
 
     def offer(self, block: bytes, head: bytes, _skip: int = 0) -> None:
         """Shorten; whatever was said before a kill is said again."""
-        if block.count(b"\n") * (len(head) + 16) > GROWTH_MAX:
-            raise TooMuch
         start = self.start() + head
-        lines = block.split(b"\n")
-        if not lines[-1]:
-            lines.pop()
-        self._text = b"".join([start + shortened(line, self._size) + b"\n" for line in lines])
-        self._at = 0
+        self._text, self._at = b"".join([self._piece(start, piece) for piece in pieces(block)]), 0
+
+    def _piece(self, start: bytes, piece: bytes) -> bytes:
+        lines = piece.removesuffix(b"\n").split(b"\n")
+        return b"".join([start + shortened(line, self._size) + b"\n" for line in lines])
 
     def start(self) -> bytes:
         """What an alert begins with."""
         return f"{say.program}: alert: ".encode()
-
-    def push(self) -> bool:
-        """Say it; that it cannot be said is nobody's news."""
-        while self._at < len(self._text):
-            try:
-                self._at += os.write(2, memoryview(self._text)[self._at :])
-            except OSError:
-                break
-        self._at = len(self._text)
-        return True
 
 
 class Stderr(Alert):
@@ -135,21 +136,16 @@ class Status(Sink):
         self._text = text[: self._size].ljust(self._size, b"\n") if self._size else text + b"\n"
         self._at = 0 if block else len(self._text)
 
-    def push(self) -> bool:
+    def _write(self, text: memoryview) -> int:
         """Replace the file; a status that cannot be written is replaced by the next."""
-        if self._at < len(self._text):
-            self._at = len(self._text)
-            try:
-                self._replace()
-            except OSError as error:
-                say.warning(f"unable to write {self.path}: {say.reason(error)}")
-        return True
-
-    def _replace(self) -> None:
         new = self.path + ".new"
         fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
         try:
-            os.write(fd, self._text)
+            os.write(fd, text)
         finally:
             os.close(fd)
         os.rename(new, self.path)
+        return len(text)
+
+    def _failed(self, error: OSError) -> None:
+        say.warning(f"unable to write {self.path}: {say.reason(error)}")

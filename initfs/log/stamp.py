@@ -42,18 +42,15 @@ def _clock(calendar: Sequence[int]) -> str:
     return f"{hour:02d}:{minute:02d}:{second:02d}"
 
 
-class TooMuch(Exception):
-    """A block of so many lines would grow too much; a smaller one would not."""
+def before_each(head: bytes, block: bytes) -> bytes:
+    """The block with HEAD before each of its lines."""
+    text, size = stamped(head, block)
+    return text if size == len(text) else text[:size]
 
 
-def before_each(head: bytes, block: bytes, most: int = 1 << 19) -> bytes:
-    """The block with HEAD before each of its lines; TooMuch when that adds MOST bytes or more."""
+def stamped(head: bytes, block: bytes) -> tuple[bytes, int]:
+    """The same for who can do without a copy: a text, and how many of its bytes count."""
     if not head or not block:
-        return block
-    end = b"\n" if block.endswith(b"\n") else b""
-    lines = block[:-1] if end else block
-    count = most // len(head) + 1
-    text = lines.replace(b"\n", b"\n" + head, count)
-    if len(text) - len(lines) == count * len(head):
-        raise TooMuch
-    return b"".join((head, text, end))
+        return block, len(block)
+    text = b"".join((head, block)).replace(b"\n", b"\n" + head)
+    return text, len(text) - len(head) * block.endswith(b"\n")

@@ -12,7 +12,6 @@ from initfs.log import filter as filters
 from initfs.log import stamp
 
 USAGE = "tai64n [-d]"
-MOST = 1 << 40  # what is read at once is bounded, so nothing else need be
 
 
 def main(argv: list[str]) -> int:
@@ -20,7 +19,6 @@ def main(argv: list[str]) -> int:
     if rest:
         raise say.usage(USAGE)
     offset = tai.DJB if found else tai.LEAP
-
     return filters.run(
-        lambda block: stamp.before_each(stamp.label(time.time_ns(), offset), block, MOST), ended=True
+        lambda block: stamp.before_each(stamp.label(time.time_ns(), offset), block), ended=True
     )

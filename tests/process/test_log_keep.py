@@ -39,6 +39,19 @@ def test_no_more_is_written_in_an_hour_than_the_script_allows(tmp_path: Path) ->
     assert LINES.startswith(kept(tmp_path / "data"))
 
 
+def test_the_logs_beside_each_other_have_a_bound_together(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    for name in "abc":
+        words = [f"k{tmp_path}/data/{name}", "H100", "n100", "s8192", str(tmp_path / name)]
+        assert run("svlog", *words, text=LINES).returncode == 0
+        assert content(tmp_path / name) == LINES
+    sizes = {name: [path.stat().st_size for path in archives(tmp_path / "data" / name)] for name in "abc"}
+    assert sum(sum(map(keep.cost, each)) for each in sizes.values()) <= 100 * 1024
+    assert kept(tmp_path / "data/a") == LINES  # who comes first; what the others have waits in memory
+    assert sizes["b"] != []
+    assert sizes["c"] == []
+
+
 def test_without_such_a_disk_the_log_is_in_memory_alone(tmp_path: Path) -> None:
     done = run("svlog", f"k{tmp_path}/none/data", "s8192", tmp_path / "run", text=LINES)
     assert (done.returncode, done.stderr) == (0, b"")

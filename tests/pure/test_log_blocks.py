@@ -9,7 +9,7 @@ import time
 import pytest
 
 from initfs.log import lines, stamp
-from initfs.log.expression import Expression
+from initfs.log.expression import Expression, literal
 from initfs.log.limits import Limits
 from initfs.log.route import Route
 from initfs.log.script import parse
@@ -75,10 +75,28 @@ def test_a_block_is_stamped_line_by_line() -> None:
     assert stamp.before_each(b"", b"a\n") == b"a\n"
 
 
-def test_stamps_that_would_make_too_much_of_a_block_are_refused() -> None:
-    assert stamp.before_each(b"12345", b"\n" * 100, 500)
-    with pytest.raises(stamp.TooMuch):
-        stamp.before_each(b"12345", b"\n" * 200, 500)
+@pytest.mark.parametrize("limit", [0, 48])
+def test_a_block_of_very_short_lines_is_taken_in_parts(limit: int) -> None:
+    data = b"a\n" * 1000 + b"\0" * 1000 + b"x" * 500 + b"\n" * 1001 + b"unended"
+    rest, blocks = data, []
+    while (cut := lines.cut(rest, limit)).used:
+        part = lines.fewer(cut, rest, limit, 100)
+        assert 0 < part.used <= cut.used
+        assert part.block.count(b"\n") <= 100
+        assert lines.cut(rest[: part.used], limit, ended=True).block == part.block
+        blocks.append(part.block)
+        rest = rest[part.used :]
+    assert rest == b"unended"
+    assert b"".join(blocks) == lines.cut(data, limit).block
+
+
+def test_of_a_block_of_short_lines_the_first_line_is_taken_at_least() -> None:
+    for data in (b"x" * 500 + b"\n" * 5000, b"x" * 500 + b"\0" * 5000, b"x" * 500):
+        cut = lines.cut(data, 48)
+        part = lines.fewer(cut, data, 48, 1)
+        assert cut.used >= part.used >= 480
+    assert lines.first(b"a\0b\nc") == b"a\0"
+    assert lines.first(b"ab") == b""
 
 
 def routed(script: str, text: bytes) -> list[bytes]:
@@ -167,6 +185,37 @@ def test_an_expression_over_a_block_matches_the_lines_that_it_matches_alone(sour
         kept = b"".join(row + b"\n" for row in rows if alone.search(row))
         assert expression.keep(text) == kept
         assert expression.drop(text) == b"".join(row + b"\n" for row in rows if not alone.search(row))
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("text|daemon[0-9]", b"text"),
+        ("[a|b]c|de", b"de"),
+        ("[]|]c|de", b"de"),
+        ("plain", b"plain"),
+        ("a.c", b""),
+        ("^a", b""),
+        ("(a|b)", b""),
+        (r"a\|b", b""),
+        ("[[:alpha:]|x]", b""),
+        ("a{2}|b+", b""),
+    ],
+)
+def test_an_alternative_without_special_characters_stands_for_itself(source: str, found: bytes) -> None:
+    assert literal(source) == found
+
+
+@pytest.mark.parametrize("odd", [b"", b"an a5\n", b"none\n", b"zz\rzz\n", b"a5 none\n"])
+def test_when_all_lines_but_one_have_the_same_word_that_one_is_found(odd: bytes) -> None:
+    # LOG-092 (partly)
+    expression = Expression("zz|a[0-9]")
+    for at in (0, 20, 700, 1999):
+        rows = [b"line %d zz\n" % number for number in range(2000)]
+        rows.insert(at, odd)
+        drops = [odd] if odd == b"none\n" else []
+        assert expression.drop(b"".join(rows)) == b"".join(drops)
+        assert expression.keep(b"".join(rows)) == b"".join(row for row in rows if row not in drops)
 
 
 def test_star_patterns_have_one_reading() -> None:

@@ -49,11 +49,12 @@ def test_the_oldest_go_until_count_and_total_are_kept(count: int, total: int, go
 def test_a_piece_ends_with_the_line_that_fills_the_file() -> None:
     # LOG-098 (partly)
     text = b"12\n45\n78\n"
-    assert rotate.piece(text, 0, 100) == 9
-    assert [rotate.piece(text, 0, left) for left in (1, 3, 4, 6, 7, 9)] == [3, 3, 6, 6, 9, 9]
-    assert rotate.piece(text, 3, 1) == 6
-    assert rotate.piece(text, 0, -5) == 3
-    assert rotate.piece(b"no newline", 0, 3) == 10
+    assert rotate.piece(text, 0, 9, 100) == 9
+    assert [rotate.piece(text, 0, 9, left) for left in (1, 3, 4, 6, 7, 9)] == [3, 3, 6, 6, 9, 9]
+    assert rotate.piece(text, 3, 9, 1) == 6
+    assert rotate.piece(text, 0, 9, -5) == 3
+    assert rotate.piece(text, 3, 5, 2) == 5
+    assert rotate.piece(b"no newline", 0, 10, 3) == 10
 
 
 def test_names_stay_in_order_when_the_clock_is_set_back_by_50_years() -> None:
