@@ -50,6 +50,7 @@ CAMPAIGNS = (
     "tests/process/test_init_faults.py",
     "tests/process/test_supervise_fuzz.py",
     "tests/namespace/test_init_renewal.py",
+    "tests/vm/test_power_cut.py",
 )
 
 
@@ -59,6 +60,7 @@ CAMPAIGNS = (
         "k": "only tests whose names match",
         "jobs": "at once; without QEMU twice as many, for those tests mostly wait",
         "faults": "the fault campaigns, with a hundred times the rounds",
+        "rounds": "of the campaigns, instead of a hundred",
         "seed": "of the campaigns; they print theirs when they fail",
     }
 )
@@ -68,6 +70,7 @@ def test(
     k: str = "",
     jobs: int = 2,
     faults: bool = False,
+    rounds: int = 100,
     seed: str = "",
 ) -> None:
     """Run the tests: style, types, pure, process, namespace, image and vm. --quick leaves out what boots a machine."""
@@ -77,9 +80,10 @@ def test(
         need(PACKAGES)
     words = [sys.executable, "-m", "pytest", "--dist", "loadgroup", *(["-k", k] if k else [])]
     words += [*CAMPAIGNS, "-s", "--timeout", "0"] if faults else []
-    environment = {"INITFS_ROUNDS": "100"} if faults else {}
+    words += ["--hypothesis-seed", seed] if faults and seed else []
+    environment = {"INITFS_ROUNDS": str(rounds)} if faults else {}
     environment |= {"INITFS_SEED": seed} if seed else {}
-    phases = [QUICK] if quick or faults else [QUICK, f"not ({QUICK})"]
+    phases = [QUICK] if quick else [QUICK, f"not ({QUICK})"]
     codes = []
     for chosen in phases:
         light = chosen == QUICK and not faults

@@ -1,6 +1,6 @@
 """A tree in this process, in which one system call, or one allocation, fails once: what fails is told by the caller, that all is well afterwards here.
 
-Run as a program: `fault_world DIRECTORY calls|memory SEED ROUNDS`. It prints what it did, and exits 0 when each fault was survived.
+Or the clock jumps, and nothing fails. Run as a program: `fault_world DIRECTORY calls|memory|clock SEED ROUNDS`. It prints what it did, and exits 0 when each fault was survived.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from initfs import loop, say
 from initfs.supervise import automaton, scandir, starting, tree
 from initfs.supervise.scanner import Options, Svscan
 from initfs.supervise.status import decode
+from initfs.supervise.svstat import Seen
 from tests.process.tree import children, make_service
 
 TYPE_CHECKING = False
@@ -47,6 +48,7 @@ TABLE: dict[str, tuple[int, ...]] = {
 }  # fmt: skip
 EPOLL = (errno.EINTR, errno.ENOMEM)
 LIMIT = 10.0  # seconds until all is well again
+YEARS = 50 * 366 * 86400 * 10**9  # nanoseconds
 LATEST = 4  # which of the calls of an episode may be the one that fails
 
 
@@ -237,6 +239,28 @@ def memory(world: World, chance: random.Random, rounds: int) -> str:
     return f"{rounds} rounds, {world.errors} turns ended early"
 
 
+def clock(world: World, chance: random.Random, rounds: int) -> str:
+    """The clock jumps 50 years, either way or back to what it was, while things happen: what is told of their age stays right."""
+    real, began = time.time_ns, time.monotonic()
+    jump = 0
+    time.time_ns = lambda: real() + jump
+    time.time = lambda: time.time_ns() / 10**9
+    for _ in range(rounds):
+        world.episode(chance.randrange(8))
+        before, jump = jump, chance.choice((-YEARS, 0, YEARS))
+        world.settle()
+        longest = time.monotonic() - began + 1
+        for name in ("web", "web/log", "plain"):
+            status = decode((world.scan / name / "supervise/status").read_bytes())
+            age = Seen(status, True, time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000).age
+            if age > longest:
+                raise Unwell(
+                    f"{name} is {age} seconds old, of {longest:.0f}; the clock went from {before} to {jump}"
+                )
+    assert not world.errors, f"{world.errors} turns ended early"
+    return f"{rounds} rounds"
+
+
 def main() -> int:
     base, what, seed, rounds = sys.argv[1:]
     out = os.fdopen(os.dup(1), "w")  # that the services do not have: who reads it waits for its end
@@ -249,7 +273,7 @@ def main() -> int:
     os.dup2(null, 2)
     before = len(os.listdir("/proc/self/fd"))
     try:
-        print({"calls": calls, "memory": memory}[what](world, chance, int(rounds)), file=out)
+        print({"calls": calls, "memory": memory, "clock": clock}[what](world, chance, int(rounds)), file=out)
         lost = len(os.listdir("/proc/self/fd")) - before
         assert lost == 0, f"{lost} descriptors more than before"
     except (AssertionError, MemoryError) as error:

@@ -1,4 +1,4 @@
-"""Fault campaigns on the tree: each system call, and any allocation, failing once. A few rounds here; `inv test --faults` does many.
+"""Fault campaigns on the tree: each system call, and any allocation, failing once; a clock that jumps by decades. A few rounds here; `inv test --faults` does many.
 
 The seed is printed when a test fails; INITFS_SEED takes one, INITFS_ROUNDS multiplies the rounds.
 """
@@ -42,3 +42,8 @@ def test_each_system_call_may_fail_once_with_each_error_and_all_services_are_up_
 def test_any_allocation_may_fail_and_all_services_are_up_again(tmp_path: Path) -> None:
     # QUA-244 (partly)
     print(campaign(tmp_path, "memory", 40))
+
+
+def test_a_clock_that_jumps_50_years_both_ways_disturbs_no_service_and_no_deadline(tmp_path: Path) -> None:
+    # QUA-244 (partly)
+    print(campaign(tmp_path, "clock", 50))

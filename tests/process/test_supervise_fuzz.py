@@ -24,10 +24,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+ROUNDS = int(os.environ.get("INITFS_ROUNDS", "1"))
 FEW = settings(
-    max_examples=25,
+    max_examples=25 * ROUNDS,
     deadline=None,
-    derandomize=True,
+    derandomize=ROUNDS == 1,
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
