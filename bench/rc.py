@@ -10,29 +10,30 @@ from __future__ import annotations
 import json
 import os
 import random
+import resource
 import shutil
 import statistics
 import subprocess
 import time
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import suites
+from bench import measure, suites
 from bench.trial import place
 from board import host
 from board.host import Failure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from board.report import Report
 
 FILE = host.ROOT / "build" / "bench" / "rc.json"
 SHAPES = ("fan", "chain", "layers")
 LAYER = 50  # services in a layer, each with two dependencies in the layer before
-STEPS = ("compile", "init", "change", "list", "again", "down")
+STEPS = ("compile", "init", "change", "cpu", "list", "again", "down")
 LONGEST = 300  # seconds of one step
 DINIT = ("dinit", "dinitctl")
 PEERS = ("s6-rc-compile", "s6-rc-init", "s6-rc", "s6-svscan", "s6-svscanctl")
@@ -40,7 +41,7 @@ PEERS = ("s6-rc-compile", "s6-rc-init", "s6-rc", "s6-svscan", "s6-svscanctl")
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """How long the steps of one run took, milliseconds."""
+    """How long the steps of one run took, milliseconds; `cpu`: for how long `change` kept processors busy, scripts and all."""
 
     suite: str
     shape: str
@@ -85,20 +86,20 @@ def once(names: Sequence[str], shape: str, count: int, kind: str) -> list[Sample
         define(folder / "source", shape, count, mixed=kind == "mixed")
         taken = {name: steps(name, folder, folder / name) for name in names}
         if shape == "fan" and kind == "oneshot" and all(map(shutil.which, DINIT)):
-            taken["dinit"] = {"change": dinit(folder / "dinit", count)}
+            taken["dinit"] = dinit(folder / "dinit", count)
         if kind == "oneshot":
-            taken["floor"] = {"change": floor(shape, count)}
+            taken["floor"] = floor(shape, count)
         return [Sample(name, shape, count, kind, times, os.getloadavg()[0]) for name, times in taken.items()]
 
 
-def floor(shape: str, count: int) -> float:
-    """Return the milliseconds in which COUNT times `true` can be run, with so many at a time as the SHAPE allows."""
+def floor(shape: str, count: int) -> dict[str, float]:
+    """Return what it takes to run `true` COUNT times, with so many at a time as the SHAPE allows."""
     most = {"fan": count, "chain": 1, "layers": LAYER}[shape]
-    return timed([str(suites.compiled("oneshots")), str(count), str(most), shutil.which("true") or ""])
+    return weighed([str(suites.compiled("oneshots")), str(count), str(most), shutil.which("true") or ""])
 
 
-def dinit(here: Path, count: int) -> float:
-    """Return the milliseconds in which dinit brings up a fan of COUNT oneshots."""
+def dinit(here: Path, count: int) -> dict[str, float]:
+    """Return what it takes dinit to bring up a fan of COUNT oneshots."""
     services = here / "services"
     services.mkdir(parents=True)
     (services / "boot").write_text("type = internal\n")
@@ -119,7 +120,7 @@ def dinit(here: Path, count: int) -> float:
     os.read(reading, 1)
     os.close(reading)
     try:
-        return timed(["dinitctl", *control, "start", "all"])
+        return weighed(["dinitctl", *control, "start", "all"], process.pid)
     finally:
         process.terminate()
         process.wait(LONGEST)
@@ -171,13 +172,29 @@ def steps(suite: str, folder: Path, here: Path) -> dict[str, float]:
 
     live = ("-l", here / "live")
     times = {"compile": timed(command("-compile", here / "db", folder / "source"))}
-    with tree(suite, here / "scan"):
+    with tree(suite, here / "scan") as root:
         times["init"] = timed(command("-init", "-c", here / "db", *live, here / "scan"))
-        times["change"] = timed(command("", *live, "change", "all"))
+        times |= weighed(command("", *live, "change", "all"), root)
         times["list"] = min(timed(command("", *live, "-a", "list")) for _ in range(3))
         times["again"] = timed(command("", *live, "change", "all"))
         times["down"] = timed(command("", *live, "-da", "change"))
     return times
+
+
+def weighed(command: list[str], root: int = 0) -> dict[str, float]:
+    """Run a command that has the tree below ROOT work for it; how long it took, and for how long both kept processors busy."""
+    before = spent(root)
+    return {"change": timed(command), "cpu": spent(root) - before}
+
+
+def spent(root: int) -> float:
+    """Return the milliseconds of processor time of our children that have ended, and of all below ROOT, what has ended there included."""
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    ticks = 0
+    for pid in measure.descendants(measure.parents(), root) if root else ():
+        words = measure.read(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()
+        ticks += sum(map(int, words[11:15]))  # its own and those it has waited for, proc(5)
+    return (ended.ru_utime + ended.ru_stime + ticks / os.sysconf("SC_CLK_TCK")) * 1000
 
 
 def timed(command: list[str]) -> float:
@@ -197,8 +214,8 @@ def timed(command: list[str]) -> float:
 
 
 @contextmanager
-def tree(suite: str, scandir: Path) -> Iterator[None]:
-    """Have a supervision tree of the suite on a new scan directory."""
+def tree(suite: str, scandir: Path) -> Iterator[int]:
+    """Have a supervision tree of the suite on a new scan directory; its process."""
     scandir.mkdir()
     reading, writing = os.pipe()
     name = "s6-svscan" if suite == "s6-rc" else "svscan"
@@ -212,7 +229,7 @@ def tree(suite: str, scandir: Path) -> Iterator[None]:
     os.read(reading, 1)
     os.close(reading)
     try:
-        yield
+        yield process.pid
     finally:
         process.terminate()
         try:
@@ -240,8 +257,13 @@ def text(found: Result) -> str:
             ratios = "".join(f"{group['s6-rc'][step] / group['initfs'][step]:9.2f}" for step in STEPS)
             lines.append(f"{label} {'s6-rc/':7}{ratios}")
         if "floor" in group:
-            ratio = group["initfs"]["change"] / group["floor"]["change"]
-            lines.append(f"{label} {'/floor':7}" + "".join(f"{ratio:9.2f}" if step == "change" else f"{'-':>9}" for step in STEPS))  # fmt: skip
+            ratios = "".join(
+                f"{group['initfs'][step] / group['floor'][step]:9.2f}"
+                if step in group["floor"]
+                else f"{'-':>9}"
+                for step in STEPS
+            )
+            lines.append(f"{label} {'/floor':7}{ratios}")
     lines += [f"{name}: {why}" for name, why in found.skipped.items()]
     head = "milliseconds; s6-rc/: how many times as long s6-rc takes; /floor: how many times as long as the floor we take"
     return "\n".join([head, *lines]) + "\n"

@@ -88,19 +88,19 @@ def _critical(index: Index, shown: AbstractSet[int], took: Mapping[int, float]) 
 
 
 def _frames(index: Index, shown: AbstractSet[int]) -> Iterator[str]:
-    """A frame for each bundle. A service can be drawn in one frame only: the smallest bundle that it is in, the others are told in words."""
+    """A frame for each bundle, one for all that have the same members. A service can be drawn in one frame only: the smallest one that it is
+    in, the others are told in words.
+    """
+    titles: dict[frozenset[int], list[str]] = {}
+    for name, members in index.database.bundles:
+        if inside := frozenset(members) & shown:
+            titles.setdefault(inside, []).append(name)
     placed: set[int] = set()
-    for count, (name, members) in enumerate(
-        sorted(index.database.bundles, key=lambda bundle: len(bundle[1]))
-    ):
-        inside = [number for number in members if number in shown and number not in placed]
-        placed.update(inside)
-        if set(members) & shown:
-            more = [
-                index.database.names[number] for number in members if number in shown and number not in inside
-            ]
-            label = (
-                name if not more else f"{name}\nalso {' '.join(more[:8])}{' ...' if len(more) > 8 else ''}"
-            )
-            nodes = "".join(f" n{number};" for number in inside) or f' empty{count} [style=invis, label=""];'
-            yield f"  subgraph cluster_{count} {{ label={quote(label)}; style=dashed;{nodes} }}"
+    for count, (group, names) in enumerate(sorted(titles.items(), key=lambda title: len(title[0]))):
+        free = sorted(group - placed)
+        more = [index.database.names[number] for number in sorted(group & placed)]
+        placed |= group
+        title = ", ".join(names)
+        label = f"{title}\nalso {' '.join(more[:8])}{' ...' if len(more) > 8 else ''}" if more else title
+        nodes = "".join(f" n{number};" for number in free) or f' empty{count} [style=invis, label=""];'
+        yield f"  subgraph cluster_{count} {{ label={quote(label)}; style=dashed;{nodes} }}"

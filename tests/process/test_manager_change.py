@@ -665,6 +665,8 @@ def test_a_picture_shows_bundles_states_and_the_critical_path(world: World) -> N
     world.oneshot("slow", "sleep 0.3")
     world.oneshot("last", None, None, "quick", "slow")
     world.bundle("all", "last", "quick")
+    world.bundle("same", "all")
+    world.bundle("more", "slow", "all")
     world.begin()
     assert "lightgray" in world.rc("graph").stdout
     world.rc("change", "all")
@@ -674,8 +676,15 @@ def test_a_picture_shows_bundles_states_and_the_critical_path(world: World) -> N
     }
     assert all("palegreen" in line for line in lines.values())
     assert [name for name, line in sorted(lines.items()) if "firebrick" in line] == ["last", "slow"]
-    assert 'label="all"' in text
+    assert 'label="all, same"' in text, "one frame for both"
+    assert 'label="more\\nalso last quick"' in text
     assert "s6rc" not in text
+    dot = world.base / "dot"
+    dot.write_text('#!/bin/sh\necho "$*"\nexec cat\n')
+    dot.chmod(0o755)
+    environment = {**world.tree.environment, "PATH": f"{world.base}:{os.environ['PATH']}"}
+    drawn = world.run("rc", "-l", world.live, "--svg", "graph", "all", env=environment)
+    assert (drawn.returncode, drawn.stdout) == (0, f"-Tsvg\n{text}")
 
 
 def test_nothing_is_resident_but_the_runner_and_the_journal_is_quiet(world: World) -> None:
