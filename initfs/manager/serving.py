@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 CLIENTS = 40
 AT_ONCE = 8  # scripts that are begun before the next look around
 WHOLE = 3  # descriptors of a client
+CHUNK = 1 << 16  # bytes: with most of what there is, that the client has gone is seen in the next turn
 
 
 class Server:
@@ -153,7 +154,7 @@ class Client:
     def _ready(self) -> None:
         """It says something, or can be told something, or has gone."""
         try:
-            came = sockets.receive(self._connection, sockets.CHUNK)
+            came = sockets.receive(self._connection, CHUNK)
             if came is not None:
                 self._take(*came)
         except (OSError, Malformed) as error:

@@ -35,14 +35,14 @@ def world(tmp_path: Path) -> Iterator[World]:
 class Desk:
     """A server whose scripts are numbers: it begins one with the pid 1000 + service, unless that is to fail."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, most: int = MOST) -> None:
         self.around = loop.Loop()
         self.path = str(folder / "s")
         listener = sockets.bind(self.path, blocking=False)
         listener.listen(5)
         self.begun: list[tuple[int, int, int]] = []
         self.failing: dict[int, Exception] = {}
-        self.server = serving.Server(self.around, listener, lambda _: True, self._begin, MOST)
+        self.server = serving.Server(self.around, listener, lambda _: True, self._begin, most)
 
     def _begin(self, which: int, number: int, milliseconds: int, descriptors: Sequence[int]) -> int:
         assert len(descriptors) == 3
@@ -157,6 +157,21 @@ def test_when_a_client_goes_nothing_more_begins_for_it(desk: Desk) -> None:
     assert desk.server.died(1077, 0)
     desk.settle()
     assert answers(other, 1) == [(77, 0, 0)]
+
+
+def test_a_client_that_dies_with_thousands_of_orders_on_their_way_has_few_of_them_begun(
+    tmp_path: Path,
+) -> None:
+    # SM-186 (partly)
+    desk = Desk(tmp_path, most=10000)
+    try:
+        client = desk.client()
+        client.sendall(b"".join(orders.record(1, number, 0) for number in range(5000)))
+        client.close()
+        desk.settle()
+        assert len(desk.begun) <= 2 * serving.AT_ONCE
+    finally:
+        desk.around.close()
 
 
 def test_who_speaks_another_language_is_left_alone(desk: Desk) -> None:
