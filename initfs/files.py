@@ -38,7 +38,8 @@ def write(path: str, content: bytes, *, at: int | None = None, mode: int = 0o644
     new = path + ".new"
     fd = os.open(new, _REPLACE, mode, dir_fd=at)
     try:
-        os.write(fd, content)
+        if content:
+            os.write(fd, content)
     finally:
         os.close(fd)
     os.rename(new, path, src_dir_fd=at, dst_dir_fd=at)
@@ -61,7 +62,8 @@ def create(path: str, content: bytes = b"", *, at: int | None = None) -> None:
     except FileExistsError:
         return
     try:
-        os.write(fd, content)
+        if content:
+            os.write(fd, content)
     finally:
         os.close(fd)
 

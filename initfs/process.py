@@ -34,7 +34,7 @@ def spawn(
     descriptor to be its working directory: this process moves there for the call, which is safe with one thread only.
     """
     global unclaimed  # noqa: PLW0603
-    actions = [(os.POSIX_SPAWN_DUP2, ours, theirs) for ours, theirs in descriptors]
+    actions = [(os.POSIX_SPAWN_DUP2, ours, theirs) for ours, theirs in descriptors] if descriptors else ()
     if directory is not None:
         os.fchdir(directory)
     if _limits:

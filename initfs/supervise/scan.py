@@ -101,4 +101,7 @@ def shared(found: Mapping[Identity, Found], logger: str) -> dict[Identity, Found
 
 def accept(name: str, longest: int) -> bool:
     """Whether an entry may be a service: no leading dot, and not longer than LONGEST bytes."""
-    return not name.startswith(".") and len(name.encode(errors="surrogateescape")) <= longest
+    if name.startswith("."):
+        return False
+    # A character has at most four bytes: hardly any name needs to be encoded to be counted.
+    return 4 * len(name) <= longest or len(name.encode(errors="surrogateescape")) <= longest

@@ -65,7 +65,9 @@ def run(
         retry = RETRY_BUSY if error.errno == errno.ETXTBSY else RETRY
         raise Refused(_why(error, "./run", directory.fd), retry) from error
     finally:
-        for ours in (*(ours for ours, _ in given), *copies):
+        for ours, _ in given:
+            os.close(ours)
+        for ours in copies:
             os.close(ours)
     return Started(pid, notification)
 
@@ -111,6 +113,8 @@ def _lock(name: str, protocol: Protocol, fd: int, given: Pairs, argv: list[str])
 
 def _apart(pairs: Pairs) -> tuple[Pairs, list[int]]:
     """The same pairs such that no dup2 destroys what a later one needs, and the copies made for it, to be closed."""
+    if not pairs:
+        return pairs, []
     targets = {theirs for _, theirs in pairs}
     if not any(ours in targets and ours != theirs for ours, theirs in pairs):
         return pairs, []
@@ -123,13 +127,9 @@ def _spawn(
     argv: list[str], pairs: Pairs, directory: int, environment: Mapping[str, str], *, apart: bool = False
 ) -> int:
     process.end_unclaimed()
-
-    def spawn() -> int:
-        return process.spawn(argv[0], argv, environment, descriptors=pairs, directory=directory)
-
     if not apart:
-        return spawn()
+        return process.spawn(argv[0], argv, environment, descriptors=pairs, directory=directory)
     from initfs import kernel
 
     with kernel.new_pid_namespace():
-        return spawn()
+        return process.spawn(argv[0], argv, environment, descriptors=pairs, directory=directory)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         def died(self, status: int) -> None: ...
 
 
+EXPIRED = Expired()
 BATCH = 50  # units started, or brought up to date on disk, in one turn
 REAPED_AT_ONCE = 512
 AGAIN, SELDOM = (
@@ -165,7 +166,7 @@ class Tree:
         now = self.now
         for unit in [unit for unit, deadline in self._due.items() if deadline <= now]:
             self._due.pop(unit, None)
-            self._guard(unit.name, unit.feed, Expired())
+            self._guard(unit.name, unit.feed, EXPIRED)
 
     def _guard(self, what: str, call: Callable[..., object], *arguments: object) -> None:
         """Call; what goes wrong with one service is said, and is no trouble for the others."""
