@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bench.network import SNMP, echoes
 from board import build, model
 from qemu import boot
 from qemu.cable import Cables, insert_card, plug, pull, remove_card
@@ -24,17 +25,36 @@ if TYPE_CHECKING:
 BOARD = "qemu-x86_64"
 LIMIT = 90.0  # seconds for what takes two on a quiet host
 pytestmark = pytest.mark.xdist_group("network")
-UPSTREAM = """
+# It says things in its leases that a shell must never see, and its clock is ten minutes ahead.
+UPSTREAM = r"""
 cat >/run/initfs/fw/up.fwconf <<'END'
 zone any
-    accept udp 67
+    accept udp 67 123
 END
-printf 'interface eth0\\naddress 10.7.0.1/24\\n' >/run/initfs/fw/up.ipconf
+printf 'interface eth0\naddress 10.7.0.1/24\n' >/run/initfs/fw/up.ipconf
 svc -u fw
-printf 'interface eth0\\nstart 10.7.0.100\\nend 10.7.0.110\\nmax_leases 11\\noption subnet 255.255.255.0\\noption router 10.7.0.1\\noption dns 10.7.0.53\\nlease_file /run/leases\\n' >/run/udhcpd.conf
+cat >/run/udhcpd.conf <<'END'
+interface eth0
+start 10.7.0.100
+end 10.7.0.110
+max_leases 11
+lease_file /run/leases
+option subnet 255.255.255.0
+option router 10.7.0.1
+option dns 10.7.0.53
+option ntpsrv 10.7.0.1
+boot_file $(touch${IFS}/run/evil1)
+sname `touch${IFS}/run/evil2`
+option hostname ';touch${IFS}/run/evil3;'
+option domain $(touch${IFS}/run/evil4)
+option rootpath "`touch${IFS}/run/evil5`"
+option message '"$(touch${IFS}/run/evil6)
+END
 : >/run/leases
 wait-for -t 60000 address eth0 || exit
 udhcpd -S /run/udhcpd.conf
+date -u -s @$(($(date +%s) + 600))
+ntpd -l
 """
 
 
@@ -98,6 +118,23 @@ def test_the_client_has_its_lease_from_the_router_and_a_page_from_upstream_throu
     assert address(network.client, "eth0").startswith("192.168.7.1")
     assert "<" in fetched(network.client, "10.7.0.1")
     assert "192.168.7" not in output(network.upstream, "cat /proc/net/nf_conntrack 2>/dev/null; netstat -tn")
+
+
+def test_what_upstream_says_in_its_lease_is_kept_and_never_executed(network: Network) -> None:
+    # VAR-237 (partly)
+    said = output(network.router, "tr '\\0' '\\n' </run/service/dhcp_eth0/env.out")
+    for number in (1, 2, 5, 6):
+        assert f"touch${{IFS}}/run/evil{number}" in said, "it came"
+    assert (
+        output(network.router, "ls -d /run/evil* 2>/dev/null; grep -c touch /etc/resolv.conf; true") == "0\n"
+    )
+
+
+def test_the_clock_is_upstream_s_once_ntpd_has_heard_it(network: Network) -> None:
+    # VAR-233 (partly)
+    assert network.router.run("wait-for -t 80000 clock", timeout=LIMIT).returncode == 0
+    ahead = int(output(network.router, "date +%s")) - time.time()
+    assert 500 < ahead < 700, "upstream's clock is ten minutes ahead of this machine's"
 
 
 def test_upstream_reaches_neither_the_lan_nor_the_router_s_management(network: Network) -> None:
@@ -182,6 +219,51 @@ def test_a_machine_that_was_carried_to_another_network_has_an_address_of_that_on
 
     assert address(client, "eth0").startswith("192.168.9.1")
     assert "192.168.7" not in output(client, "ip addr; ip route; cat /etc/resolv.conf")
+
+
+def test_no_packet_is_lost_while_fw_changes_addresses_and_rules(network: Network) -> None:
+    # VAR-230 (partly)
+    client, router = network.client, network.router
+    output(
+        router,
+        "cd /run/service/fw/conf; (until [ -e /run/enough ]; do"
+        '  n=$((n % 9 + 1)); printf "interface br0\\naddress 192.168.9.2$n/24\\n" >n.ipconf;'
+        '  printf "zone lan\\n accept tcp 100$n\\n" >n.fwconf; svc -wD -u fw;'
+        " done; rm n.ipconf n.fwconf; svc -wD -u fw; : >/run/ended) >/dev/null 2>&1 </dev/null & true",
+    )
+    before = echoes(output(client, SNMP))
+    output(client, "ping -i 0.01 -c 500 192.168.9.1 >/dev/null; true")
+    sent, answered = (
+        after - count for after, count in zip(echoes(output(client, SNMP)), before, strict=True)
+    )
+
+    assert (sent, answered) == (500, 500)
+    assert "192.168.9.2" in output(router, "ip -4 addr show dev br0"), "and fw did run"
+    output(router, ": >/run/enough; wait-for -t 60000 file /run/ended")
+
+
+def test_two_machines_without_a_server_reach_each_other_and_yield_to_one_that_comes(network: Network) -> None:
+    # VAR-227 (partly)
+    upstream, router = network.upstream, network.router
+    output(
+        upstream, "killall udhcpd; mv /run/initfs/fw/up.ipconf /run; svc -u fw; hotplug-service add zcip_eth0"
+    )
+    output(router, "svc -wD -d dhcp_eth0; svc -u dhcp_eth0; hotplug-service add zcip_eth0")
+    for vm in (upstream, router):
+        output(vm, "until ip -4 -o addr show dev eth0 | grep -q 'inet 169[.]254[.]'; do usleep 100000; done")
+    assert "169.254." in address(upstream, "eth0") != address(router, "eth0")
+    output(router, f"ping -c 1 -W 10 -I eth0 {address(upstream, 'eth0')}")
+
+    mark = router.mark()
+    output(
+        upstream,
+        "mv /run/up.ipconf /run/initfs/fw; svc -u fw; wait-for -t 60000 address 10.7.0.1; udhcpd -S /run/udhcpd.conf",
+    )
+    output(router, "svc -t dhcp_eth0")
+    router.wait_for("ready", service="dhcp_eth0", timeout=LIMIT, after=mark)
+    for vm in (upstream, router):
+        assert address(vm, "eth0").startswith("10.7.0.1")
+        assert "169.254." not in output(vm, "ip -4 addr show dev eth0")
 
 
 def test_a_card_that_is_plugged_in_becomes_an_instance_and_goes_with_it(network: Network) -> None:
