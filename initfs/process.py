@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 
-from initfs import say, signals
+from initfs import files, say, signals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,14 +34,15 @@ def spawn(
     DESCRIPTORS are (ours, child's) pairs, dup2'ed in order; everything else of ours is close-on-exec. DIRECTORY is a
     descriptor to be its working directory: this process moves there for the call, which is safe with one thread only.
     """
-    global unclaimed  # noqa: PLW0603
+    global unclaimed, _latest  # noqa: PLW0603
     actions = [(os.POSIX_SPAWN_DUP2, ours, theirs) for ours, theirs in descriptors] if descriptors else ()
     if directory is not None:
         os.fchdir(directory)
     if _limits:
         _limit_descriptors(_limits[0])
+    began = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
     try:
-        unclaimed = os.posix_spawn(
+        unclaimed = _latest = os.posix_spawn(
             path,
             list(argv),
             environment,
@@ -49,6 +51,10 @@ def spawn(
             setsigmask=(),
             setsigdef=RESTORED,
         )
+    except MemoryError:
+        unclaimed = _lost_child(began)
+        raise
+    else:
         return unclaimed
     finally:
         if _limits:
@@ -56,6 +62,23 @@ def spawn(
 
 
 unclaimed = 0  # the child that was started last, until its starter has taken note: what an error in between leaves behind
+_latest = 0  # the same, but for good
+
+
+def _lost_child(began: int) -> int:
+    """The child that was started since BEGAN (CLOCK_BOOTTIME, nanoseconds); 0 when there is none, or /proc can't tell.
+
+    Memory for its number is asked for when it lives already: without it nobody is told of it. The kernel lists our children in the
+    order in which they became ours; an orphan that has just come is older.
+    """
+    try:
+        listed = files.read(f"/proc/self/task/{os.getpid()}/children", size=1 << 20) or b""
+        pid = int(listed.split()[-1])
+        stat = files.read(f"/proc/{pid}/stat") or b""
+        ticks = int(stat.rpartition(b")")[2].split()[19])  # field 22, proc(5)
+    except (OSError, ValueError, IndexError):
+        return 0
+    return pid if pid != _latest and ticks >= began * os.sysconf("SC_CLK_TCK") // 1_000_000_000 else 0
 
 
 def end_unclaimed() -> None:
