@@ -150,10 +150,10 @@ class Logdir:
         """All that was offered is written, and no rotation is under way."""
         return self._at == self._end and not self._steps
 
-    def offer(self, block: bytes, head: bytes, skip: int = 0) -> None:
-        """Have BLOCK written, HEAD before each line; the first SKIP bytes of that are in the files already."""
+    def offer(self, block: bytes, head: bytes, skip: int = 0, most: int = 0) -> None:
+        """Have BLOCK written, HEAD before each line; the first SKIP bytes of that are in the files already. TooMuch as `stamped`."""
         self._text = b""  # not both in memory
-        self._text, self._end = stamped(head, block)
+        self._text, self._end = stamped(head, block, most)
         self._at, self._fresh = min(skip, self._end), False
 
     def push(self) -> bool:

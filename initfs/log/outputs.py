@@ -65,13 +65,18 @@ class Outputs:
             return self._route.block(block)
         return [block if held >> index & 1 else b"" for index in range(len(self._sinks))]
 
-    def offer(self, texts: list[bytes], moment: int, skips: list[int], *, stamped: bool = True) -> None:
-        """Have the shares written, stamped with MOMENT (nanoseconds), without the first SKIPS bytes of each."""
+    def offer(
+        self, texts: list[bytes], moment: int, skips: list[int], most: int = 0, *, stamped: bool = True
+    ) -> None:
+        """Have the shares written, stamped with MOMENT (nanoseconds), without the first SKIPS bytes of each.
+
+        stamp.TooMuch: one would grow by more than MOST bytes; nothing has been written. 0: by any number.
+        """
         calendar = time.localtime(moment // stamp.NANO)
         rows = zip(self._sinks, self._route.actions, self._prefixes, texts, skips, strict=True)
         for sink, action, prefix, text, skip in rows:
             head = _stamps(action, moment, calendar, self._offset) + prefix if stamped else b""
-            sink.offer(text, head, skip)
+            sink.offer(text, head, skip, most)
 
     def widest(self) -> int:
         """How many bytes are put before a line at most."""

@@ -12,13 +12,14 @@ import time
 from initfs import say
 from initfs.log.lines import pieces
 from initfs.log.record import Place
-from initfs.log.stamp import before_each
+from initfs.log.stamp import TooMuch, before_each
 from initfs.loop import NEVER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from initfs.log.script import Action
 
+CUT = b"..."
 FULL = 0.02  # seconds until a full pipe is tried again
 
 
@@ -43,8 +44,8 @@ class Sink:
     def settled(self) -> bool:
         return self._at == len(self._text)
 
-    def offer(self, block: bytes, head: bytes, skip: int = 0) -> None:
-        self._text = before_each(head, block)
+    def offer(self, block: bytes, head: bytes, skip: int = 0, most: int = 0) -> None:
+        self._text = before_each(head, block, most)
         self._at = min(skip, len(self._text))
 
     def push(self) -> bool:
@@ -99,9 +100,11 @@ class Out(Sink):
 class Alert(Sink):
     """Standard error, shortened lines."""
 
-    def offer(self, block: bytes, head: bytes, _skip: int = 0) -> None:
+    def offer(self, block: bytes, head: bytes, _skip: int = 0, most: int = 0) -> None:
         """Shorten; whatever was said before a kill is said again."""
         start = self.start() + head
+        if most and block.count(b"\n") * (len(start) + len(CUT)) > most:
+            raise TooMuch
         self._text, self._at = b"".join([self._piece(start, piece) for piece in pieces(block)]), 0
 
     def _piece(self, start: bytes, piece: bytes) -> bytes:
@@ -123,13 +126,13 @@ class Stderr(Alert):
 
 def shortened(line: bytes, size: int) -> bytes:
     """The first SIZE bytes and `...`, of a line that is longer by more than those three; 0: all of it."""
-    return line[:size] + b"..." if size and len(line) > size + 3 else line
+    return line[:size] + CUT if size and len(line) > size + len(CUT) else line
 
 
 class Status(Sink):
     """A file that is always the last line, padded."""
 
-    def offer(self, block: bytes, head: bytes, _skip: int = 0) -> None:
+    def offer(self, block: bytes, head: bytes, _skip: int = 0, _most: int = 0) -> None:
         """Of a block only the last line would be seen."""
         line = block[block.rfind(b"\n", 0, len(block) - 1) + 1 :].removesuffix(b"\n")
         text = head + line

@@ -42,15 +42,22 @@ def _clock(calendar: Sequence[int]) -> str:
     return f"{hour:02d}:{minute:02d}:{second:02d}"
 
 
-def before_each(head: bytes, block: bytes) -> bytes:
-    """The block with HEAD before each of its lines."""
-    text, size = stamped(head, block)
+class TooMuch(Exception):
+    """A block of so many lines would grow too much; one of fewer would not."""
+
+
+def before_each(head: bytes, block: bytes, most: int = 0) -> bytes:
+    """The block with HEAD before each of its lines. TooMuch when that adds more than MOST bytes, unless that is 0."""
+    text, size = stamped(head, block, most)
     return text if size == len(text) else text[:size]
 
 
-def stamped(head: bytes, block: bytes) -> tuple[bytes, int]:
+def stamped(head: bytes, block: bytes, most: int = 0) -> tuple[bytes, int]:
     """The same for who can do without a copy: a text, and how many of its bytes count."""
     if not head or not block:
         return block, len(block)
-    text = b"".join((head, block)).replace(b"\n", b"\n" + head)
+    count = most // len(head) + 1 if most else -1  # `bytes.count` takes twice as long as this replacement
+    text = b"".join((head, block)).replace(b"\n", b"\n" + head, count)
+    if len(text) - len(block) == (count + 1) * len(head):
+        raise TooMuch
     return text, len(text) - len(head) * block.endswith(b"\n")

@@ -27,7 +27,7 @@ class Udp(Alert):
         self._lines: list[bytes] = []
         self._said = False
 
-    def offer(self, block: bytes, head: bytes, _skip: int = 0) -> None:
+    def offer(self, block: bytes, head: bytes, _skip: int = 0, _most: int = 0) -> None:
         """Shorten and keep."""
         self._lines = [head + shortened(line, self._size) for line in block.split(b"\n") if line]
 

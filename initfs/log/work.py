@@ -39,6 +39,7 @@ class Work:
         self._ways = ways
         self._none = [0] * len(self.out)
         self._lines_max = GROWTH
+        self._short = False  # the last lines were so short that only a part of them was taken
         self._used = 0  # raw bytes of the block
         self._stamp = 0
         self._held = 0
@@ -98,25 +99,38 @@ class Work:
         cut = lines.cut(data, self._ways.limit, ended=ended)
         if not cut.used:
             return False
+        moment = time.time_ns()
         if self._held:  # the end of an unended line goes its own way
             begin = lines.first(data)
-            cut = lines.cut(begin, 0) if begin else cut
-        else:
-            cut = lines.fewer(cut, data, self._ways.limit, self._lines_max)
-        self._begin(cut, time.time_ns(), self._none)
+            self._begin(lines.cut(begin, 0) if begin else cut, moment, self._none)
+        elif self._short or not self._tried(cut, moment):
+            part = lines.fewer(cut, data, self._ways.limit, self._lines_max)
+            self._short = part is not cut
+            self._begin(part, moment, self._none)
         return True
 
-    def _begin(self, cut: lines.Cut, moment: int, skips: list[int]) -> None:
-        """Hand a block to the actions."""
+    def _tried(self, cut: lines.Cut, moment: int) -> bool:
+        """Begin a block, unless it would grow too much: seldom does one, and it costs less to try than to count its lines."""
+        state = self._state()
+        try:
+            self._begin(cut, moment, self._none, GROWTH)
+        except stamp.TooMuch:
+            if self._limits is not None:
+                self._limits.restore(state)
+            return False
+        return True
+
+    def _begin(self, cut: lines.Cut, moment: int, skips: list[int], most: int = 0) -> None:
+        """Hand a block to the actions. stamp.TooMuch, as Outputs.offer: it is not begun."""
         self._before = (self._held, self._state())
         block = cut.block.translate(self._ways.table) if self._ways.table else cut.block
         if self._limits is not None:
             block = self._limits.pass_on(block, moment)
         self.out.look()
         if self._ways.stamped and not self._held:
-            block = stamp.before_each(stamp.label(moment, self._ways.offset), block)
+            block = stamp.before_each(stamp.label(moment, self._ways.offset), block, most)
         texts = self.out.shares(block, self._held)
-        self.out.offer(texts, moment, skips, stamped=not self._held)
+        self.out.offer(texts, moment, skips, most, stamped=not self._held)
         self._used, self._stamp = cut.used, moment
         self.note()
         if self._limits is not None:

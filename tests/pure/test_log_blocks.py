@@ -75,6 +75,14 @@ def test_a_block_is_stamped_line_by_line() -> None:
     assert stamp.before_each(b"", b"a\n") == b"a\n"
 
 
+def test_stamps_that_would_make_too_much_of_a_block_are_refused() -> None:
+    for end in (b"", b"x"):
+        assert stamp.before_each(b"12345", b"\n" * 99 + end, 500)
+        assert stamp.before_each(b"12345", b"\n" * 200 + end)
+        with pytest.raises(stamp.TooMuch):
+            stamp.before_each(b"12345", b"\n" * 200 + end, 500)
+
+
 @pytest.mark.parametrize("limit", [0, 48])
 def test_a_block_of_very_short_lines_is_taken_in_parts(limit: int) -> None:
     data = b"a\n" * 1000 + b"\0" * 1000 + b"x" * 500 + b"\n" * 1001 + b"unended"
