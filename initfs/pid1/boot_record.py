@@ -38,6 +38,7 @@ def begin(path: str, before: boots.Record) -> int:
     record, why, failsafe = boots.begin(before)
     write(path, record)
     if files.read(previous.FILE) is None:
+        why = previous.why(previous.read(), watchdog=False) or why
         files.write(previous.FILE, f"{why}\n".encode())
         say.info(f"previous boot ended because: {why}")
     return say.NO if failsafe else say.OK
