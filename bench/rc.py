@@ -35,6 +35,7 @@ SHAPES = ("fan", "chain", "layers")
 LAYER = 50  # services in a layer, each with two dependencies in the layer before
 STEPS = ("compile", "init", "change", "cpu", "list", "again", "down")
 LONGEST = 300  # seconds of one step
+EACH, SPARE = 8, 100  # descriptors of a service that svscan supervises, and for all else
 DINIT = ("dinit", "dinitctl")
 PEERS = ("s6-rc-compile", "s6-rc-init", "s6-rc", "s6-svscan", "s6-svscanctl")
 
@@ -71,13 +72,22 @@ def compare(counts: Sequence[int], runs: int, report: Report) -> Result:
         found.skipped["dinit"] = "not installed"
     for count in counts:
         for shape in SHAPES:
-            for kind in ("oneshot", "mixed"):
+            for kind in kinds(count, found):
                 with report.step(f"{count} services, {shape}, {kind}"):
                     for _ in range(runs):
                         found.samples += once(names, shape, count, kind)
     FILE.parent.mkdir(parents=True, exist_ok=True)
     FILE.write_text(json.dumps(asdict(found), indent=1) + "\n")
     return found
+
+
+def kinds(count: int, found: Result) -> list[str]:
+    """Return which kinds of so many services can be measured here."""
+    needed, most = count // 2 * EACH + SPARE, resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if most != resource.RLIM_INFINITY and needed > most:
+        found.skipped[f"{count} mixed"] = f"needs {needed} descriptors, the hard limit is {most}"
+        return ["oneshot"]
+    return ["oneshot", "mixed"]
 
 
 def once(names: Sequence[str], shape: str, count: int, kind: str) -> list[Sample]:
