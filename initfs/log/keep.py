@@ -116,10 +116,14 @@ class Keeper:
 
 
 def beside(path: str) -> list[Copy]:
-    """All copies in the directory PATH, and in those beside it. OSError."""
-    parent = os.path.dirname(os.path.abspath(path))
-    found = []
-    for name in os.listdir(parent):
+    """All copies in the directory PATH, and in those beside it that may be seen. OSError."""
+    parent, own = os.path.split(os.path.abspath(path))
+    try:
+        names = os.listdir(parent)
+    except PermissionError:
+        names = [own]
+    found: list[Copy] = []
+    for name in names:
         try:
             directory = os.open(os.path.join(parent, name), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except (NotADirectoryError, PermissionError, FileNotFoundError):
