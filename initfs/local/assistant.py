@@ -173,10 +173,18 @@ class Copy:
 
     def _received(self) -> tuple[bytes, list[int]] | None:
         try:
-            return sockets.receive(self._end, sockets.CHUNK, sockets.NOW)
+            return self._next()
         except (OSError, Malformed) as error:  # no descriptor left for the connection
             say.warning(f"assistant: {say.reason(error) if isinstance(error, OSError) else error}")
             return b"", []
+
+    def _next(self) -> tuple[bytes, list[int]] | None:
+        try:
+            return sockets.receive(self._end, sockets.CHUNK, sockets.NOW)
+        except (
+            ConnectionError
+        ):  # the server has gone without reading everything: that is said once, before the jobs that wait
+            return sockets.receive(self._end, sockets.CHUNK, sockets.NOW)
 
     def _signal(self, signums: bytes) -> None:
         for pid in self._programs:

@@ -6,6 +6,7 @@ import contextlib
 import os
 import pathlib
 import re
+import select
 import signal
 import socket
 import stat
@@ -348,6 +349,24 @@ def test_a_crowd_is_started_by_two_processes_and_counted_by_one(path: Path, tmp_
         until(lambda: not os.path.exists(f"/proc/{assistant}"))
         one.sendall(b"still\n")
         assert one.recv(6) == b"still\n"
+        assert "warning" not in log.read_text()
+
+
+@several
+def test_who_was_let_in_is_served_by_the_assistant_when_the_server_ends(path: Path) -> None:
+    with server(crowded("-c", "99", "-C", "99", path, *NUMBERED)) as process:
+        held, assistant = crowd(process, path, 45)
+        os.kill(assistant, signal.SIGSTOP)
+        late = [connect(path) for _ in range(12)]
+        select.select(
+            late[-1:], [], [], PATIENCE
+        )  # it has six jobs at most: the server serves the last one, so all are in
+        process.terminate()
+        assert process.wait(PATIENCE) == 0
+        os.kill(assistant, signal.SIGCONT)
+        told = [one.recv(20).split() for one in late]
+        assert sorted(int(number) for _, number in told) == list(range(46, 58))
+        leave(held)
 
 
 @several
