@@ -1,7 +1,7 @@
 """The oneshot runner's end of its kept connections: orders come in, scripts are begun a few at a time, answers go out.
 
     server = Server(around, listener, admit, begin, most)
-    around.turn(0.0 if server.urgent() else ...); server.work()
+    around.turn(server.retry); server.work()
 
 A few at a time, because a start takes as long as fifty looks around: those that have ended are reaped, and a client that has gone is
 noticed, in between. What is not read yet stays in the socket, whose other end waits when it is full.
