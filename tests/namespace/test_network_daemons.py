@@ -108,12 +108,8 @@ def test_nscd_answers_what_the_c_library_asks_it(host: Host) -> None:
 def test_vpnc_begins_a_key_exchange_with_its_gateway_once_there_is_a_route(host: Host) -> None:
     # VAR-240 (partly)
     host.sh("rm -f /run/service/vpnc/down; svc -u vpnc")
-    wait_until(
-        lambda: (
-            "wait-for route" in host.sh("cat /proc/$(svstat -o pid /run/service/vpnc)/cmdline | tr '\\0' ' '")
-        ),
-        "vpnc waits",
-    )
+    told = "tr '\\0' ' ' </proc/$(svstat -o pid /run/service/vpnc)/cmdline"
+    wait_until(lambda: "wait-for route" in host.inside("sh", "-c", told).stdout, "vpnc waits")
     message = python(host, LISTEN)
     assert message[8:16] == bytes(8), "the gateway has not chosen a cookie yet"
     assert message[16:19] == bytes([1, 0x10, 4]), "a security association, version 1.0, aggressive"
