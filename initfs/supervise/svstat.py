@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 
-from initfs import files, options, say, signals, tai
+from initfs import files, options, say, tai
 from initfs.supervise import client
 from initfs.supervise.status import DOWN, FINISH, RUN
 
@@ -97,6 +97,13 @@ class Seen:
         self.exit_code = status.wait_status >> 8
 
     @property
+    def signal(self) -> str:
+        """The name, without SIG, of the signal that ended it. Its table costs a start more than reading the status does."""
+        from initfs import signals
+
+        return signals.name(self.signum)
+
+    @property
     def ended(self) -> bool:
         """A run has ended, and its end is what the status tells."""
         return self.status.state != RUN and self.status.ran
@@ -125,7 +132,7 @@ FIELDS: dict[str, Callable[[Seen], str]] = {
     "pid": lambda seen: str(seen.status.pid or -1),
     "pgid": lambda seen: str(seen.status.group or seen.status.pid or -1),
     "exitcode": lambda seen: str(seen.exit_code if seen.ended and not seen.signum else -1),
-    "signal": lambda seen: f"SIG{signals.name(seen.signum)}" if seen.ended and seen.signum else "NA",
+    "signal": lambda seen: f"SIG{seen.signal}" if seen.ended and seen.signum else "NA",
     "signum": lambda seen: str(seen.signum if seen.ended and seen.signum else -1),
     "updownsince": lambda seen: tai.label(seen.status.changed),
     "readysince": lambda seen: _ago(_ready_age(seen)),
@@ -157,7 +164,7 @@ def _end(seen: Seen, numeric: bool) -> str:
         return "not started yet"
     if not seen.signum:
         return f"exitcode {seen.exit_code}"
-    return f"signal {seen.signum}" if numeric else f"signal SIG{signals.name(seen.signum)}"
+    return f"signal {seen.signum}" if numeric else f"signal SIG{seen.signal}"
 
 
 def as_json(directory: str, seen: Seen) -> str:
@@ -176,7 +183,7 @@ def as_json(directory: str, seen: Seen) -> str:
         "seconds": seen.age,
         "ready_seconds": seen.ready_age if status.ready else None,
         "exit_code": seen.exit_code if seen.ended and not seen.signum else None,
-        "signal": signals.name(seen.signum) if seen.ended and seen.signum else None,
+        "signal": seen.signal if seen.ended and seen.signum else None,
         "failure": seen.failure or None,
     }
     return json.dumps(found)
