@@ -8,7 +8,9 @@ import shutil
 from typing import TYPE_CHECKING
 from urllib.request import urlopen
 
+from bench import init
 from board import crossenv, host, model
+from qemu.times import times
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,6 +33,19 @@ def test_the_milestones_of_a_boot_come_in_order(vm: Machine) -> None:
     assert [event.event for event in told][:5] == ["stage1", "python", "tree", "stage2", "booted"]
     assert [event.time for event in told] == sorted(event.time for event in told)
     assert told[4].reason == ""
+
+
+def test_the_kernel_s_words_and_the_events_are_one_line_of_time(vm: Machine) -> None:
+    # INI-220
+    kernel, ours = init.kernel(output(vm, "dmesg")), times(vm.events)
+    print(kernel | ours)
+
+    assert [*kernel] == ["unpacked", "run"]
+    assert ours.keys() >= {"init", "python", "tree", "getty", "booted"}
+    assert (
+        0 < kernel["unpacked"] <= kernel["run"] < ours["booted"]
+    )  # /init's own clock is another: /proc/uptime
+    assert 0 < ours["init"] <= ours["python"] <= ours["tree"] <= ours["booted"]
 
 
 def test_no_event_is_lost(vm: Machine) -> None:
