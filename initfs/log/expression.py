@@ -71,26 +71,26 @@ class Expression:
             at = end
             count += 1
             if count & 15 == 0 and at < count * SPARSE:
-                return [*found, *self._each(text[at:], kept=kept, all_match=matched == at)]
+                rest = text[at:]
+                if matched == at and self._all(rest):
+                    return [*found, rest] if kept else []
+                return [*found, *self._each(rest, kept=kept)]
         return found if kept else [*found, text[at:]] if at else [text]
 
-    def _each(self, text: bytes, *, kept: bool, all_match: bool) -> Iterator[bytes]:
-        """Line by line; as long as ALL_MATCH, it is enough to count them."""
+    def _each(self, text: bytes, *, kept: bool) -> Iterator[bytes]:
+        """Line by line."""
         search = self.one
         for piece in pieces(text):
-            all_match = all_match and self._all(piece)
-            if all_match:
-                yield piece if kept else b""
-            elif kept:
+            if kept:
                 yield b"".join(filter(search, BytesIO(piece)))
             else:
                 yield b"".join([line for line in BytesIO(piece) if search(line) is None])
 
-    def _all(self, piece: bytes) -> bool:
+    def _all(self, text: bytes) -> bool:
         """Whether all lines match: by a literal that each has, which is found faster than an expression, or by counting."""
-        if self._literal and -1 not in map(bytes.find, BytesIO(piece), repeat(self._literal)):
+        if self._literal and -1 not in map(bytes.find, BytesIO(text), repeat(self._literal)):
             return True
-        return len(self._tail.findall(piece)) == piece.count(b"\n")
+        return all(len(self._tail.findall(piece)) == piece.count(b"\n") for piece in pieces(text))
 
 
 def _compile(translated: str) -> Pattern[bytes]:
