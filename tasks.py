@@ -28,6 +28,7 @@ PACKAGES = (
     "dropbear-bin",
     "gpm",
     "iproute2",
+    "nftables",
     "procps",
     "strace",
     "util-linux",

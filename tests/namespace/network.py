@@ -57,6 +57,14 @@ def busybox(*applets: str) -> Path:
     pytest.skip(f"no busybox here has {' '.join(applets)}: `inv image --board qemu-x86_64` builds one")
 
 
+def prefers_itself(box: Path) -> bool:
+    """Whether its shell takes an applet where PATH names a program, as that of Debian's newer busybox does: then `svc` is never ours."""
+    done = subprocess.run(
+        [box, "sh", "-c", "true; basename x"], env={"PATH": "/nowhere"}, capture_output=True, check=False
+    )
+    return done.returncode == 0
+
+
 class Host(Machine):
     """A machine with services of the repository: names of instances, FILES beside or instead of the template's, and STUBS: shell
     scripts in the place of programs.
@@ -105,8 +113,9 @@ class Host(Machine):
         links.mkdir()
         shutil.copy(box, links / "busybox")
         applets = subprocess.run([box, "--list"], capture_output=True, text=True, check=True).stdout.split()
+        own = {"busybox", "unshare", "nsenter", *(("sh", "ash") if prefers_itself(box) else ())}
         for applet in applets:
-            if applet not in PROGRAMS and applet not in ("busybox", "unshare", "nsenter"):
+            if applet not in PROGRAMS and applet not in own:
                 (links / applet).symlink_to("busybox")
         for program in OTHERS:
             found = shutil.which(program, path="/usr/sbin:/sbin:/usr/bin")

@@ -62,7 +62,8 @@ class Ear:
         os.mkfifo(path)
         self.path = path
         self._fd = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
-        fcntl.fcntl(self._fd, fcntl.F_SETPIPE_SZ, PIPE_SIZE)
+        with contextlib.suppress(PermissionError):  # a user's pipes together may have so much, pipe(7)
+            fcntl.fcntl(self._fd, fcntl.F_SETPIPE_SZ, PIPE_SIZE)
         self._rest = b""
 
     def line(self, patience: float = PATIENCE) -> str:
