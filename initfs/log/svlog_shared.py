@@ -129,10 +129,7 @@ class Shared:
         except OSError:
             data, rights = b"", []
         if not data:
-            self._engine.loop.forget(self._tree.fileno())
-            self._tree.close()
-            self._tree = None
-            self._connect_at = now() + AGAIN if self._logs else NEVER
+            self._tree_ended()
             return
         fds = [
             int.from_bytes(raw[at : at + 4], sys.byteorder)
@@ -142,7 +139,17 @@ class Shared:
         name, _, words = data.partition(b"\0")
         if fds:
             self._add(Log(os.fsdecode(name), words, fds[0]))
-        self._tree.send(b".")
+        try:
+            self._tree.send(b".")
+        except OSError:  # that was its last: it has ended
+            self._tree_ended()
+
+    def _tree_ended(self) -> None:
+        assert self._tree is not None
+        self._engine.loop.forget(self._tree.fileno())
+        self._tree.close()
+        self._tree = None
+        self._connect_at = now() + AGAIN if self._logs else NEVER
 
     def _add(self, log: Log) -> None:
         process.raise_descriptor_limit(64 + DESCRIPTORS * (len(self._logs) + 1))

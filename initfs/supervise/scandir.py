@@ -304,7 +304,7 @@ class Scandir:
         self._ending = True
         self._tree.forget_starts()
         if self._sharing is not None:
-            self._sharing.close()
+            self._sharing.end()
         for entry in list(self._entries.values()):
             if entry.unit is None and entry.logger is None:
                 self._forget(entry)

@@ -33,6 +33,7 @@ class Sharing:
         self._waiting: list[str] = []
         self._left: list[tuple[str, bytes, int]] = []
         self._logger: _socket.socket | None = None
+        self._ending = False
         kind = _socket.SOCK_SEQPACKET | _socket.SOCK_NONBLOCK | _socket.SOCK_CLOEXEC
         self._listener = _socket.socket(_socket.AF_UNIX, kind)
         try:
@@ -62,11 +63,16 @@ class Sharing:
             except OSError as error:
                 say.warning(f"{name}: unable to keep what is left to be logged: {say.reason(error)}")
 
-    def close(self) -> None:
-        """The tree ends: the logger reads what is left in its pipes, and ends too."""
-        if self._listener.fileno() >= 0:
-            self._loop.forget(self._listener.fileno())
-            self._listener.close()
+    def end(self) -> None:
+        """The tree ends: a logger that has all pipes reads what is left in them, and ends too. One that is about to come gets them first."""
+        self._ending = True
+        self._let_end()
+
+    def _let_end(self) -> None:
+        if self._logger is None or self._waiting or self._left:
+            return
+        self._loop.forget(self._listener.fileno())
+        self._listener.close()
         self._drop()
 
     def _accept(self) -> None:
@@ -107,6 +113,8 @@ class Sharing:
             if reading >= 0 and not self._hand_over(name, script, reading):
                 return
             self._waiting.pop(0)
+        if self._ending:
+            self._let_end()
 
     def _hand_over(self, name: str, script: bytes, reading: int) -> bool:
         """Send one; False when it could not be sent now."""

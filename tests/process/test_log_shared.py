@@ -124,6 +124,24 @@ def test_a_service_says_its_last_line_when_the_tree_ends(tree: Tree) -> None:
     assert content(tree.base / "log/a") == b"".join(b"%d\n" % number for number in range(1, 20_001))
 
 
+def test_a_logger_that_comes_when_the_tree_ends_already_reads_all_of_it(tmp_path: Path) -> None:
+    with Tree(tmp_path) as tree:
+        command = " ".join(ours("svlog-shared", "-d3", "-D", tmp_path / "log", "../.svscan/logs"))
+        os.mkfifo(tmp_path / "go")
+        tree.add("svscan-logger", f"read -r line <{tmp_path}/go; exec {command}", notification_fd="3\n")
+        tree.add(
+            "a", "trap '' TERM; echo up >$EAR; exec seq 1 60000", log="n1000\n"
+        )  # more than a pipe holds
+        tree.start()
+        assert tree.ear.line() == "up"
+        tree.wait_for("up", "a")
+        tree.control("t")
+        until(lambda: not tree.status("a").wanted)
+        (tmp_path / "go").write_text("go\n")
+        assert tree.wait_end() == 0
+        assert content(tmp_path / "log/a") == b"".join(b"%d\n" % number for number in range(1, 60_001))
+
+
 def test_all_logs_in_memory_share_one_room(tmp_path: Path) -> None:
     room = 400_000
     with Tree(tmp_path) as tree:
