@@ -84,7 +84,7 @@ class Outputs:
         stamps = [_stamps(action, 0, calendar, self._offset) for action in self._route.actions]
         starts = [START if action.kind in (ALERT, STDERR) else 0 for action in self._route.actions]
         rows = zip(starts, stamps, self._prefixes, strict=True)
-        return max(start + len(head) + len(prefix) for start, head, prefix in rows)
+        return max((start + len(head) + len(prefix) for start, head, prefix in rows), default=0)
 
     def push(self) -> bool:
         """Write what can be written; whether it was all."""

@@ -55,7 +55,7 @@ def test_a_lease_is_brought_about_within_5_seconds_and_all_of_it_goes_with_the_s
 
         client.sh("svc -u dhcp_eth0")
         client.has("eth0", "10.7.0.")
-        client.sh("svc -k dhcp_eth0")  # no handler is called then: finish does it
+        client.sh("svc -ok dhcp_eth0")  # no handler is called then: finish does it
         client.lacks("eth0", "10.7.0.")
 
 

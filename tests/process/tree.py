@@ -55,6 +55,12 @@ class Late(AssertionError):
     """What was waited for did not come in time."""
 
 
+def widen(fd: int) -> None:
+    """Let a pipe take all that a test says, unless its user's pipes have as much as they may already, pipe(7)."""
+    with contextlib.suppress(PermissionError):
+        fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, PIPE_SIZE)
+
+
 class Ear:
     """A FIFO that services write lines to: what a test waits for when no event tells it."""
 
@@ -62,8 +68,7 @@ class Ear:
         os.mkfifo(path)
         self.path = path
         self._fd = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
-        with contextlib.suppress(PermissionError):  # a user's pipes together may have so much, pipe(7)
-            fcntl.fcntl(self._fd, fcntl.F_SETPIPE_SZ, PIPE_SIZE)
+        widen(self._fd)
         self._rest = b""
 
     def line(self, patience: float = PATIENCE) -> str:
@@ -208,7 +213,7 @@ class Tree:
         adopt_orphans(whether=True)
         reading, writing = os.pipe()
         stderr, said = os.pipe()
-        fcntl.fcntl(stderr, fcntl.F_SETPIPE_SZ, PIPE_SIZE)
+        widen(stderr)
         os.set_blocking(stderr, False)
         notify = [] if self.program == "supervise" else ["-d", str(writing)]
         command = ours(self.program, *self.options, *notify, self.scandir)
