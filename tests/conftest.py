@@ -21,6 +21,11 @@ settings.register_profile("random", deadline=None, suppress_health_check=BUSY, p
 settings.load_profile("random" if os.environ.get("INITFS_RANDOM") else "same")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes a processor longest comes first: at the end one worker would be busy with it, and the others idle."""
+    items.sort(key=lambda item: item.path.name != "test_style.py")
+
+
 @pytest.fixture(autouse=True)
 def at_home() -> Iterator[None]:
     """A child is spawned from its own directory: where this process is then, the next test must not be, for it is removed."""

@@ -189,7 +189,8 @@ def test_hpr_with_a_letter_is_halt_poweroff_or_reboot(tmp_path: Path) -> None:
 
 def test_the_end_goes_its_way_in_order_to_the_final_hook(tmp_path: Path) -> None:
     # INI-210
-    stray = "#!/bin/sh\nsetsid sh -c 'trap \"echo TERM >>/host/order\" TERM; while :; do sleep 0.1; done' &\nexec sleep 1000\n"
+    wait = 'trap "echo TERM >>/host/order" TERM; >/host/waiting; while :; do sleep 0.1; done'
+    stray = f"#!/bin/sh\nsetsid sh -c '{wait}' &\nexec sleep 1000\n"
     machine = Machine(
         tmp_path, {"stray": stray}, rc_shutdown="echo rc.shutdown >>/host/order; cp /host/order /order"
     )
@@ -197,6 +198,7 @@ def test_the_end_goes_its_way_in_order_to_the_final_hook(tmp_path: Path) -> None
     machine.script("rc.shutdown.final", "cat /proc/mounts >/mounts; echo final >/final")
     with machine:
         machine.wait_for("booted")
+        wait_until((machine.host / "waiting").exists, "the stray")
         machine.run("shutdown", "-t", "1", "-p", "now")
         machine.wait_for("ending")
         assert machine.wait_end() == -signal.SIGINT

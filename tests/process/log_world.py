@@ -8,6 +8,7 @@ import subprocess
 import time
 from pathlib import Path
 
+from initfs.log.archives import PREVIOUS
 from tests.process.tree import PATIENCE, ROOT, Late, ours
 
 TYPE_CHECKING = False
@@ -99,8 +100,24 @@ def archives(directory: Path) -> list[Path]:
 
 
 def content(directory: Path) -> bytes:
-    """All that is in archives and current; nothing as long as there is no current, or when a rotation comes between."""
+    """All that is in archives and current, as they were between two rotations; nothing as long as there is no current."""
+    deadline = time.monotonic() + 1.0  # a logger that was killed may have left a rotation unfinished
+    while True:
+        before = files_of(directory)
+        try:
+            data = b"".join(path.read_bytes() for path in [*archives(directory), directory / "current"])
+        except FileNotFoundError:
+            data = b""
+        settled = files_of(directory) == before and PREVIOUS not in before
+        if settled or time.monotonic() > deadline:
+            return data
+        select.select([], [], [], 0.001)
+
+
+def files_of(directory: Path) -> dict[str, int]:
+    """Names and inodes of what is in a directory; of one that is not there, none."""
     try:
-        return b"".join(path.read_bytes() for path in [*archives(directory), directory / "current"])
+        with os.scandir(directory) as entries:
+            return {entry.name: entry.inode() for entry in entries}
     except FileNotFoundError:
-        return b""
+        return {}
