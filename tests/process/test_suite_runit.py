@@ -16,6 +16,7 @@ from initfs.supervise import client
 from initfs.supervise.runit import proctitle, utmpset
 from tests.process.notify_world import ENVIRONMENT, PATIENCE, end, ours, real, run, start
 from tests.process.small_tree import Tree
+from tests.process.tree import alive
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -73,15 +74,6 @@ def supervised(directory: pathlib.Path) -> bool:
 
 def pid(directory: pathlib.Path) -> int:
     return client.read_status(str(directory)).pid
-
-
-def alive(number: int) -> bool:
-    """A zombie is dead: what was adopted is reaped by whoever the kernel gave it to."""
-    try:
-        stat = pathlib.Path(f"/proc/{number}/stat").read_text()
-    except FileNotFoundError:
-        return False
-    return stat.rpartition(")")[2].split()[0] not in "ZX"
 
 
 def test_runsv_supervises_a_service_and_its_logger(started: Started) -> None:

@@ -57,6 +57,8 @@ date -u -s @$(($(date +%s) + 600))
 ntpd -l
 """
 
+STATE = "ip addr; ip neigh; ip route; nft list ruleset; cat /proc/net/nf_conntrack; tail -n 40 /run/log/fw/current; true"
+
 
 def image_of(profile: str) -> Image:
     boot.need([model.load(BOARD)])
@@ -237,7 +239,7 @@ def test_no_packet_is_lost_while_fw_changes_addresses_and_rules(network: Network
         after - count for after, count in zip(echoes(output(client, SNMP)), before, strict=True)
     )
 
-    assert (sent, answered) == (500, 500)
+    assert (sent, answered) == (500, 500), [output(vm, STATE) for vm in (client, router)]
     assert "192.168.9.2" in output(router, "ip -4 addr show dev br0"), "and fw did run"
     output(router, ": >/run/enough; wait-for -t 60000 file /run/ended")
 
