@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     Files = dict[str, str]
 
 INTERNAL = ["s6rc-oneshot-runner", "s6rc-fdholder"]
+RUNNER = INTERNAL[0]
 EXECUTABLE = ("run", "finish")
 CODE = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from initfs.main import main; sys.exit(main())"
 
@@ -226,6 +227,52 @@ class World:
 
     def servicedir(self, name: str) -> Path:
         return self.live / "servicedirs" / name
+
+
+def chained(world: World) -> None:
+    """a <- b <- c (a longrun) <- d, and e beside them."""
+    world.oneshot("a")
+    world.oneshot("b", None, None, "a")
+    world.ready("c", "b")
+    world.oneshot("d", None, None, "c")
+    world.oneshot("e")
+    world.bundle("all", "d", "e")
+    world.begin()
+
+
+def update(world: World, *options: object, code: int = 0) -> subprocess.CompletedProcess[str]:
+    """Compile what the source is now, and go over to it."""
+    done = world.run("rc-update", "-l", world.live, "-t", "30000", *options, world.compile())
+    assert done.returncode == code, (done.returncode, done.stderr, world.tree.said)
+    return done
+
+
+def consistent(world: World) -> None:
+    """The live directory is whole: what is up is up for its supervisor too, and the scan directory leads into it."""
+    assert world.rc("diff", code=None).stdout == ""
+    here = os.path.realpath(world.live)
+    longruns = set(world.run("rc-db", "-l", world.live, "list", "longruns").stdout.split())
+    entries = {path.name: os.readlink(path) for path in world.tree.scandir.iterdir() if path.is_symlink()}
+    assert entries == {name: f"{here}/servicedirs/{name}" for name in longruns}
+    assert [str(path) for path in world.live.parent.glob("live:*")] == [here], "the old one is gone"
+
+
+def compiled(base: Path, *sources: Path, code: int = 0) -> tuple[Path, str]:
+    """Compile; (the database, what was said)."""
+    target = base / "db"
+    done = warm("rc-compile", target, *(sources or [base / "src"]))
+    assert done.returncode == code, done.stderr
+    assert target.exists() == (code == 0)
+    assert [path.name for path in base.iterdir() if path.name.startswith("db.")] == [], (
+        "nothing half-made is left"
+    )
+    return target, done.stderr
+
+
+def ask(db: Path, *words: object, code: int = 0) -> str:
+    done = warm("rc-db", "-c", db, *words)
+    assert done.returncode == code, done.stderr
+    return done.stdout
 
 
 def _dashed(files: Files) -> Files:

@@ -14,22 +14,14 @@ import pytest
 from initfs import loop
 from initfs.local import sockets
 from initfs.manager import orders, serving
-from tests.process.manager_world import INTERNAL, World
+from tests.process.manager_world import RUNNER, World
 from tests.process.tree import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-RUNNER = INTERNAL[0]
 MOST = 3
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    with World(tmp_path) as made:
-        yield made
-        made.stop()
 
 
 class Desk:

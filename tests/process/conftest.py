@@ -1,0 +1,21 @@
+"""What tests of real processes share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.process.manager_world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    """A tree and a source for the service manager."""
+    with World(tmp_path) as made:
+        yield made
+        made.stop()

@@ -1,0 +1,123 @@
+"""Updates that are killed, and a file system without room."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.process.manager_world import CODE, World, consistent
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+KILLED = """
+import os, sys
+at = int(os.environ["KILL_AT"])
+def count(call):
+    def counted(*arguments, **named):
+        global at
+        if at == 0:
+            os._exit(9)
+        at -= 1
+        return call(*arguments, **named)
+    return counted
+for name in ("rename", "symlink", "unlink", "mkdir", "write"):
+    setattr(os, name, count(getattr(os, name)))
+"""
+
+
+@pytest.mark.parametrize("round_", range(int(os.environ.get("INITFS_ROUNDS", "1"))))
+def test_an_update_killed_at_any_step_leaves_a_whole_live_directory_that_another_completes(
+    world: World, round_: int
+) -> None:
+    # SM-191 (partly) SM-186 (partly)
+    world.ready("calm")
+    world.ready("gone")
+    world.ready("web", "gone")
+    databases = [world.begin()]
+    world.rc("change", "web", "calm")
+    (world.source / "calm/timeout-kill").write_text("9000\n")
+    shutil.rmtree(world.source / "gone")
+    shutil.rmtree(world.source / "web/dependencies.d")
+    world.ready("fresh")
+    databases.append(world.compile())
+    pid = world.pid("calm")
+    killed = 0
+    for at in range(round_ * 7, 400, 41):
+        target = databases[(killed + 1) % 2]
+        words = ["-IS", "-c", KILLED + CODE, "rc-update", "-v0", "-l", str(world.live), str(target)]
+        environment = {**world.tree.environment, "KILL_AT": str(at)}
+        done = subprocess.run(
+            [sys.executable, *words], env=environment, capture_output=True, check=False, timeout=60
+        )
+        assert done.returncode in (0, 9), done
+        up = set(world.up())
+        assert {"calm"} <= up <= {"calm", "gone", "web", "fresh"}
+        assert world.pid("calm") == pid
+        killed += done.returncode == 9
+        finished = world.run("rc-update", "-l", world.live, "-t", "30000", target)
+        assert finished.returncode == 0, (at, finished.stderr)
+        assert {"calm", "web"} <= set(world.up()), at
+        assert world.pid("calm") == pid
+        knob = world.servicedir("calm") / "timeout-kill"
+        assert knob.exists() == (target == databases[1]), at
+        consistent(world)
+        if done.returncode == 0:
+            break
+    assert killed >= 3
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system")
+def test_a_full_file_system_stops_no_change_and_breaks_no_update(world: World) -> None:
+    # SM-186 (partly) SM-191 (partly)
+    full = world.base / "full"
+    full.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(full)], check=True)
+    try:
+        world.live = full / "live"
+        world.ready("web", **{"data/x": "x"})
+        world.oneshot("a")
+        first = world.begin()
+        (world.source / "web/data/x").write_text("y" * 5000)
+        second = world.compile()
+        world.rc(
+            "change", "web", "s6rc-oneshot-runner"
+        )  # a supervisor tells news only once they are in its files
+        fill(full)
+        world.rc("change", "a")
+        assert set(world.up()) == {"a", "web"}
+        done = world.run("rc-update", "-l", world.live, "-t", "30000", second)
+        assert done.returncode == 111, done.stderr
+        assert os.readlink(world.live / "compiled") == str(first)
+        consistent(world)
+        another = world.run(
+            "rc-init", "-c", second, "-l", full / "other", "-p", "other-", "-t", "5000", world.tree.scandir
+        )
+        assert another.returncode == 111
+        assert sorted(path.name for path in full.iterdir() if path.name.startswith("other")) == []
+        world.rc("-d", "change", "a")
+        assert world.up() == ["web"]
+        (full / "filler").unlink()
+        assert world.run("rc-update", "-l", world.live, "-t", "30000", second).returncode == 0
+    finally:
+        try:
+            world.stop()
+        finally:
+            subprocess.run(["umount", "-l", str(full)], check=True)
+
+
+def fill(directory: Path) -> None:
+    """Leave no room in the file system."""
+    with (directory / "filler").open("wb", buffering=0) as file:
+        for size in (1 << 16, 4096, 1):
+            try:
+                while True:
+                    file.write(b"x" * size)
+            except OSError:
+                continue
