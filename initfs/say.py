@@ -9,6 +9,10 @@ from __future__ import annotations
 
 import os
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 OK = 0
 NO = 1  # "no", "denied", "condition false"
 TIMED_OUT = 99
@@ -54,6 +58,21 @@ def describe(error: BaseException) -> str:
         trace = trace.tb_next
     place = f" at {os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}" if trace else ""
     return f"{type(error).__name__}: {error}{place}"
+
+
+def outcome(program: Callable[[], int]) -> int:
+    """The exit code of a copy of ours: what PROGRAM returns, or that of what it raised, which is said. Nothing is raised."""
+    try:
+        return program()
+    except Fatal as error:
+        fatal(str(error))
+        return error.code
+    except OSError as error:
+        fatal(f"unable to go on: {reason(error)}")
+        return TEMPORARY
+    except Exception as error:  # noqa: BLE001 # the copy must not go on as if it were its parent
+        fatal(f"bug: {describe(error)}")
+        return BUG
 
 
 def line(kind: str, text: str) -> None:

@@ -32,15 +32,7 @@ def fork(be: Callable[[], int]) -> int:
         return pid
     code = say.BUG
     try:
-        code = be()
-    except say.Fatal as fatal:
-        say.fatal(str(fatal))
-        code = fatal.code
-    except OSError as error:
-        say.fatal(f"unable to go on: {say.reason(error)}")
-        code = say.TEMPORARY
-    except Exception as error:  # noqa: BLE001 # the copy must not go on as if it were its parent
-        say.fatal(f"bug: {error!r}")
+        code = say.outcome(be)
     finally:
         os._exit(code)
 

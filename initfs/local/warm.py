@@ -48,26 +48,22 @@ def fork(
         signals.let(*caught)
         return pid
     code = say.BUG
+
+    def be() -> int:
+        _begin(around, descriptors, caught, closing)
+        return handler()
+
     try:
-        _begin(around, descriptors, caught)
-        for fd in closing:
-            os.close(fd)
-        code = handler()
-    except say.Fatal as fatal:
-        say.fatal(str(fatal))
-        code = fatal.code
-    except OSError as error:
-        say.fatal(f"unable to go on: {say.reason(error)}")
-        code = say.TEMPORARY
-    except Exception as error:  # noqa: BLE001 # the copy must not go on as if it were its parent
-        say.fatal(f"bug: {say.describe(error)}")
+        code = say.outcome(be)
     finally:
         _flush()
         os._exit(code & 0xFF)  # without the interpreter's own end, which takes longer than the rest
     return 0
 
 
-def _begin(around: Loop | None, descriptors: Sequence[tuple[int, int]], caught: Sequence[int]) -> None:
+def _begin(
+    around: Loop | None, descriptors: Sequence[tuple[int, int]], caught: Sequence[int], closing: Sequence[int]
+) -> None:
     """Be no copy any more."""
     gc.disable()
     signals.wake(-1)
@@ -80,6 +76,8 @@ def _begin(around: Loop | None, descriptors: Sequence[tuple[int, int]], caught: 
             os.set_inheritable(theirs, True)
         else:
             os.dup2(ours, theirs)
+    for fd in closing:
+        os.close(fd)
 
 
 def _flush() -> None:
