@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 AT_ONCE = 1 << 16
 GZIP = b"\x1f\x8b"
 CURRENT, PREVIOUS = "current", "previous"
+CATCH_ALL = "/run/uncaught-logs"
 ROOTS = ("/data/log", "/run/log", "/var/log/service", "/var/log")
 
 
@@ -25,10 +26,14 @@ def directories(name: str) -> list[str]:
         return [name] if os.path.isdir(name) else []
     roots = os.environ["LOGPATH"].split(":") if "LOGPATH" in os.environ else ROOTS
     tried = [f"{root}/{name}" for root in roots]
-    tree = os.environ.get("SVDIR", "/run/service")
-    tried += [f"{tree}/{name}/log/{inside}" for inside in ("logdir", "main")]
+    tried += [f"{tree()}/{name}/log/{inside}" for inside in ("logdir", "main")]
     found = [path for path in tried if os.path.isdir(path)]
     return list({os.path.realpath(path): path for path in found}.values())
+
+
+def tree() -> str:
+    """The scan directory of the services that are named."""
+    return os.environ.get("SVDIR", "/run/service")
 
 
 class Reader:

@@ -13,7 +13,7 @@ import time
 
 from initfs import options, say, signals, tai
 from initfs.log import moments
-from initfs.log.reading import Reader, directories
+from initfs.log.reading import CATCH_ALL, Reader, directories, tree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def opened(name: str, *, djb: bool) -> list[Source]:
     """The log directories of a service; say.Fatal 111 when there are none."""
     paths = directories(name)
     if not paths:
-        raise say.Fatal(say.TEMPORARY, f"unable to find the log of {name}")
+        raise say.Fatal(say.TEMPORARY, f"unable to find the log of {name}{hint(name)}")
     from itertools import pairwise
 
     try:
@@ -68,6 +68,12 @@ def opened(name: str, *, djb: bool) -> list[Source]:
     except OSError as error:
         raise say.unable(f"open the log of {name}", error) from error
     return sources
+
+
+def hint(name: str) -> str:
+    """Where to look instead for a service without a logger."""
+    there = "/" not in name and os.path.isdir(f"{tree()}/{name}")
+    return f": it has no logger; what it says is in the catch-all log: svlog-cat {CATCH_ALL}" if there else ""
 
 
 class Source:

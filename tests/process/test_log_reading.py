@@ -73,6 +73,16 @@ def test_a_log_that_is_not_there_is_111(tmp_path: Path) -> None:
     assert (found.returncode, found.stderr) == (111, b"svlog-cat: fatal: unable to find the log of nobody\n")
 
 
+def test_a_service_without_a_logger_is_told_where_its_lines_are(tmp_path: Path) -> None:
+    (tmp_path / "web").mkdir()
+    places = {"LOGPATH": str(tmp_path / "logs"), "SVDIR": str(tmp_path)}
+    found = run("svlog-cat", "web", env={**ENVIRONMENT, **places})
+    assert found.returncode == 111
+    assert found.stderr.endswith(
+        b"it has no logger; what it says is in the catch-all log: svlog-cat /run/uncaught-logs\n"
+    )
+
+
 def test_compressed_archives_are_read_too(tmp_path: Path) -> None:
     text = b"".join(b"%d\n" % number for number in range(9000))
     assert run("svlog", "n99", "s8192", "?gzip -c", tmp_path / "a", text=text).returncode == 0
