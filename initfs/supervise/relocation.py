@@ -53,7 +53,7 @@ def resume(tree: Tree, scandir: Scandir, values: dict[str, Any]) -> None:
     for entry in values["entries"]:
         _resume_entry(tree, scandir, entry)
     if values["sharing"]:
-        scandir._sharing = _resume_sharing(tree, values["sharing"])
+        scandir._sharing = _resume_sharing(tree, values["sharing"], ending=scandir._ending)
     tree.died()  # SIGCHLD may have come while nobody was there to hear it
 
 
@@ -87,8 +87,10 @@ def _resume_journal(tree: Tree, values: dict[str, Any]) -> None:
 # The shared logger -------------------------------------------------------------------------------
 
 
-def _sharing(sharing: Sharing, carrier: Carrier) -> dict[str, Any]:
-    """Its pipes are those of the entries: the numbers stay."""
+def _sharing(sharing: Sharing, carrier: Carrier) -> dict[str, Any] | None:
+    """Its pipes are those of the entries: the numbers stay. None when its end is over."""
+    if sharing._listener.fileno() < 0:
+        return None
     return {
         "listener": carrier.keep(sharing._listener.fileno()),
         "logger": carrier.keep(sharing._logger.fileno()) if sharing._logger is not None else -1,
@@ -98,11 +100,11 @@ def _sharing(sharing: Sharing, carrier: Carrier) -> dict[str, Any]:
     }
 
 
-def _resume_sharing(tree: Tree, values: dict[str, Any]) -> Sharing:
+def _resume_sharing(tree: Tree, values: dict[str, Any], *, ending: bool) -> Sharing:
     from initfs.supervise.sharing import Sharing
 
     sharing = Sharing.__new__(Sharing)
-    sharing._loop, sharing._logger = tree.loop, None
+    sharing._loop, sharing._logger, sharing._ending = tree.loop, None, ending
     sharing._pipes, sharing._waiting = values["pipes"], values["waiting"]
     sharing._left = [(name, script, moving.take(fd)) for name, script, fd in values["left"]]
     sharing._listener = _socket.socket(fileno=moving.take(values["listener"]))

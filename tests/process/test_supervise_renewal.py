@@ -146,7 +146,13 @@ def test_logs_are_whole_with_loggers_of_their_own_and_with_a_shared_one(tree: Tr
     assert content(tree.base / "log/many") == expected
     assert (tree.base / "own").read_bytes() == expected
     assert tree.status("svscan-logger").pid == logger
+    os.kill(logger, signal.SIGKILL)
+    tree.wait_for("ready", "svscan-logger")
+    tree.add("late", "echo late; exec sleep 999", log="n1000 s100000\n")
+    tree.control("a")
+    until(lambda: content(tree.base / "log/late") == b"late\n")
     assert tree.stop() == 0
+    assert "bug" not in tree.said
 
 
 def test_what_a_service_keeps_is_still_there_for_its_next_life(tree: Tree) -> None:
