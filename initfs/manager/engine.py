@@ -47,7 +47,7 @@ class Engine:
         self._leaving = False
         self.took: dict[int, float] = {}  # seconds that each transition took
         self._most = 1
-        self._runner = Runner(self._loop, live.path, self._answered)
+        self._runner = Runner(self._loop, live.path, self._answered, self._order_again)
 
     def run(self, change: plan.Change) -> bool:
         """Carry out a phase; whether nothing failed. TimedOut when the limit for all is over: what is under way goes on then."""
@@ -160,6 +160,14 @@ class Engine:
         if job is not None and job.outcome is None:
             job.outcome = outcome
             self._check(number, job)
+
+    def _order_again(self, number: int) -> None:
+        """The runner died before it began a script."""
+        job = self._jobs.get(number)
+        if job is not None and job.outcome is None:
+            del self._jobs[number]
+            self._until.pop(number, None)
+            self._waiting += [] if self._leaving else [number]
 
     def _check(self, number: int, job: Job) -> None:
         if isinstance(job, Longrun) and job.unsettled:

@@ -7,7 +7,7 @@ import os
 from initfs import files, loop, options, say
 from initfs.manager import database, disk, furnish, live, locks
 from initfs.supervise import client, svscanctl, waiters
-from initfs.supervise.presence import Watch
+from initfs.supervise.presence import STUCK, Watch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class _Beginning:
         self._made = ""
 
     def begin(self, until: float) -> None:
-        """Make it, and wait for the supervisors. say.Fatal 111: nothing is left then."""
+        """Make it, and wait for the supervisors, as long as they come. say.Fatal 111: nothing is left then."""
         made = database.load(self.boot)
         self._refuse_foreign(made)
         try:
@@ -133,7 +133,7 @@ class _Beginning:
     def _wait(self, watch: Watch, until: float) -> None:
         try:
             watch.while_runs(self.scandir)
-            watch.wait(until)
+            watch.wait(until, STUCK)
         except say.Fatal as fatal:
             raise say.Fatal(say.TEMPORARY, str(fatal)) from fatal
 

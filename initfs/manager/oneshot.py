@@ -6,12 +6,13 @@ The runner is told how long a script may take, and sees to that itself: whatever
 from __future__ import annotations
 
 import os
+import select
 from errno import ETIMEDOUT
 
 from initfs import loop, say
 from initfs.local import sockets
 from initfs.manager.model import RUNNER
-from initfs.manager.orders import GREETING, SOCKET, Records, record
+from initfs.manager.orders import GREETING, SOCKET, Records, mark, record
 from initfs.supervise import client
 
 TYPE_CHECKING = False
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from socket import socket
 
 RETURNS = 30.0  # seconds within which a runner that died has to be there again
+DEAD_WITHIN = 1000  # milliseconds from the end of its connections to the end of a process
 HUNG_UP = "the oneshot runner hung up"
 
 
@@ -29,15 +31,18 @@ class Busy(Exception):
 
 class Runner:
     """The runner of a live directory, connected to with the first order and kept. ENDED(number, outcome) is told of each: "" for success,
-    or the reason why it failed.
+    or the reason why it failed. AGAIN(number) is told instead when the runner died before it began this one: it is to be ordered again.
     """
 
-    def __init__(self, around: loop.Loop, live: str, ended: Callable[[int, str], None]) -> None:
-        self._loop, self._ended = around, ended
+    def __init__(
+        self, around: loop.Loop, live: str, ended: Callable[[int, str], None], again: Callable[[int], None]
+    ) -> None:
+        self._loop, self._ended, self._again = around, ended, again
         self._directory = f"{live}/servicedirs/{RUNNER}"
         self._missed = 0.0  # since when nobody has answered
         self._connection: socket | None = None
-        self._ordered: set[int] = set()
+        self._process = self._marks = -1
+        self._ordered: dict[int, int] = {}  # number: which script
         self._orders: list[bytes] = []
         self._records = Records()
         self._writing = False
@@ -48,10 +53,10 @@ class Runner:
             self._connection = self._connect()
             self._loop.watch(self._connection.fileno(), self._ready)
         self._orders.append(record(which, number, milliseconds))
-        self._ordered.add(number)
+        self._ordered[number] = which
 
     def flush(self) -> None:
-        """Send what was ordered, as far as it fits: to be called in each turn. All that was ordered fails when the runner has gone."""
+        """Send what was ordered, as far as it fits: to be called in each turn. When the runner has gone, so has all that was ordered."""
         if self._connection is None or not self._orders:
             return
         data = b"".join(self._orders)
@@ -78,7 +83,9 @@ class Runner:
                 made.connect(f"/proc/self/fd/{directory}/{SOCKET}")
             finally:
                 os.close(directory)
-            sockets.send(made, GREETING, (0, 1, 2))
+            if self._marks < 0:
+                self._marks = os.memfd_create("begun", os.MFD_CLOEXEC)
+            sockets.send(made, GREETING, (0, 1, 2, self._marks))
         except BlockingIOError:
             made.close()
             raise Busy from None
@@ -91,6 +98,7 @@ class Runner:
                 raise Busy from None
             raise say.unable(f"reach the oneshot runner in {self._directory}", error) from error
         self._missed = 0.0
+        self._process = _process(made)
         return made
 
     def _returning(self) -> bool:
@@ -113,17 +121,44 @@ class Runner:
             self._lose(HUNG_UP)
             return
         for number, errno, status in self._records.feed(came):
-            self._ordered.discard(number)
+            self._ordered.pop(number, None)
             self._ended(number, _outcome(errno, status))
 
     def _lose(self, why: str) -> None:
         assert self._connection is not None
         self._loop.forget(self._connection.fileno())
         self._connection.close()
-        ordered = self._ordered
-        self._connection, self._ordered, self._orders, self._records, self._writing = None, set(), [], Records(), False  # fmt: skip
+        ordered, untouched = self._ordered, self._untouched()
+        if self._process >= 0:
+            os.close(self._process)
+        self._connection, self._ordered, self._orders, self._records, self._writing = None, {}, [], Records(), False  # fmt: skip
         for number in ordered:
-            self._ended(number, why)
+            if number in untouched:
+                self._again(number)
+            else:
+                self._ended(number, why)
+
+    def _untouched(self) -> set[int]:
+        """What has surely not begun: the runner is dead, and has not marked it. One that lives had its reason to hang up."""
+        if not self._ordered or self._process < 0:
+            return set()
+        poll = select.poll()
+        poll.register(self._process, select.POLLIN)
+        if not poll.poll(DEAD_WITHIN):
+            return set()
+        size = max(self._ordered) + 1
+        marks = os.pread(self._marks, size, 0).ljust(size, b"\0")
+        return {
+            number for number, which in self._ordered.items() if marks[number : number + 1] != mark(which)
+        }
+
+
+def _process(connection: socket) -> int:
+    """A descriptor for the process at the other end; -1 when it is gone, or out of sight."""
+    try:
+        return os.pidfd_open(sockets.peer(connection).pid)
+    except OSError:
+        return -1
 
 
 class Oneshot:

@@ -1,10 +1,14 @@
 """What `rc` and the oneshot runner say to each other: one connection for a whole change, not one for each script. Pure.
 
-    client   GREETING, with its descriptors 0, 1 and 2; then orders: which script (0 down, 1 up, 2 reload), service, milliseconds it may take
+    client   GREETING, with its descriptors 0, 1 and 2 and a file for marks; then orders: which script (0 down, 1 up, 2 reload), service,
+             milliseconds it may take
     runner   answers, as scripts end, in any order: service, an errno when its script was not begun or not over in time, else 0, wait status
 
 Each order and each answer is three numbers of four bytes in the machine's order: both ends are on the same one. A client has at most one
 order about a service without its answer. When it hangs up, what has begun goes on, and nothing more begins.
+
+Marks: before it begins a script, the runner writes which one it is, plus one, to the byte of the file that has the service's number. However
+it dies, the client sees from them which of its orders have surely not begun, and can be given again.
 """
 
 from __future__ import annotations
@@ -12,12 +16,17 @@ from __future__ import annotations
 from struct import Struct
 
 SOCKET = "orders"  # in the runner's service directory
-GREETING = b"rc orders 1\n"
+GREETING = b"rc orders 2\n"
 _RECORD = Struct("=III")
 SIZE = _RECORD.size
 assert len(GREETING) == SIZE
 
 record = _RECORD.pack
+
+
+def mark(which: int) -> bytes:
+    """What marks that a script has begun."""
+    return bytes((which + 1 & 0xFF,))
 
 
 class Records:

@@ -47,7 +47,7 @@ class _Reloading:
         self._waiting = numbers
         self._under_way: set[int] = set()
         self._loop = loop.Loop()
-        self._runner = Runner(self._loop, live.path, self._ended)
+        self._runner = Runner(self._loop, live.path, self._ended, self._again)
 
     def run(self, deadline: float) -> bool:
         """Whether all came to an end before DEADLINE."""
@@ -80,6 +80,10 @@ class _Reloading:
         self._under_way.discard(number)
         if outcome:
             self._fail(number, outcome)
+
+    def _again(self, number: int) -> None:
+        self._under_way.discard(number)
+        self._waiting.append(number)
 
     def _fail(self, number: int, why: str) -> None:
         self.failed += 1

@@ -69,6 +69,7 @@ class _Runner:
         self._compiled = ""
         self._limits: dict[int, float] = {}
         self._environment = dict(os.environ)
+        self._listening = [asking.fileno(), ordering.fileno()]
         self._loop = loop.Loop()
         self._asked = server.Server(
             self._loop, asking, self._admit, self._start, Manner(ORDER_WITHIN, detached=True), ASKING
@@ -130,9 +131,8 @@ class _Runner:
             for word in line:
                 if chain.ours([word]):
                     __import__(PROGRAMS[word])  # here, and not again in each copy
-            return warm.fork(
-                lambda: _become(line, variables), self._loop, pairs, closing=self._ordered.held()
-            )
+            closing = [*self._listening, *self._ordered.held()]
+            return warm.fork(lambda: _become(line, variables), self._loop, pairs, closing=closing)
         environment = {**self._environment, **variables}
         return starting.spawn(line, environment, pairs, environment.get("PATH"), session=True)
 

@@ -16,7 +16,7 @@ from initfs import loop, say
 from initfs.local import sockets
 from initfs.local.door import Door
 from initfs.local.wire import Malformed
-from initfs.manager.orders import GREETING, Records, record
+from initfs.manager.orders import GREETING, Records, mark, record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 CLIENTS = 40
 AT_ONCE = 8  # scripts that are begun before the next look around
-WHOLE = 3  # descriptors of a client
+STANDARD, WHOLE = 3, 4  # descriptors of a client that its scripts get, and with that for its marks
 CHUNK = 1 << 16  # bytes: with most of what there is, that the client has gone is seen in the next turn
 
 
@@ -86,7 +86,9 @@ class Server:
 
     def _start(self, client: Client, which: int, number: int, milliseconds: int) -> None:
         try:
-            self._scripts[self._begin(which, number, milliseconds, client.descriptors)] = client, number
+            client.mark(number, which)
+            pid = self._begin(which, number, milliseconds, client.descriptors[:STANDARD])
+            self._scripts[pid] = client, number
         except OSError as error:
             client.answer(number, error.errno or EIO, 0)
         except Exception as error:  # noqa: BLE001 # one script's trouble is not the others'
@@ -127,6 +129,10 @@ class Client:
         self.fd = connection.fileno()
         connection.setblocking(False)
         around.watch(self.fd, self._ready)
+
+    def mark(self, number: int, which: int) -> None:
+        """Let it see, even if we die now, that this script has begun. OSError."""
+        os.pwrite(self.descriptors[STANDARD], mark(which), number)
 
     def answer(self, number: int, errno: int, status: int) -> None:
         """Have it told with the next `flush`."""

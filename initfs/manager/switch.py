@@ -11,7 +11,7 @@ import os
 from initfs import files, loop, say
 from initfs.manager import definition, disk, furnish, live
 from initfs.supervise import client, svscanctl, waiters
-from initfs.supervise.presence import Watch
+from initfs.supervise.presence import STUCK, Watch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ class Switch:
             self._relink()
             svscanctl.send(self._scandir, "an")
             watch.while_runs(self._scandir)
-            watch.wait(until)
+            watch.wait(until, STUCK)
         self._sweep()
         return changed
 

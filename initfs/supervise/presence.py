@@ -6,7 +6,7 @@ import errno
 import os
 
 from initfs import say
-from initfs.loop import Loop, now
+from initfs.loop import NEVER, Loop, now
 from initfs.notify import fifodir
 from initfs.supervise import waiters
 
@@ -14,6 +14,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Self
+
+STUCK = 30.0  # seconds without any new supervisor: svscan has refused the services that are left
 
 
 class Watch:
@@ -71,14 +73,25 @@ class Watch:
             raise say.unable(f"control the svscan of {scandir}", error) from error
         self._hold(fd, lambda: self._lose(scandir))
 
-    def wait(self, deadline: float) -> None:
-        """Return when all is seen. say.Fatal 99 when DEADLINE comes before, 111 when svscan ends before."""
+    def wait(self, deadline: float, patience: float = NEVER) -> None:
+        """Return when all is seen. say.Fatal 99 when DEADLINE comes before, 111 when svscan ends before, or nothing more of it comes for
+        PATIENCE seconds.
+        """
+        left, stuck = len(self._pending), now() + patience
         while self._pending and not self._lost:
             if now() >= deadline:
                 raise say.Fatal(say.TIMED_OUT, f"timed out waiting for {' '.join(sorted(self._pending))}")
-            self._loop.turn(deadline)
+            if len(self._pending) < left:
+                left, stuck = len(self._pending), now() + patience
+            if now() >= stuck:
+                raise say.Fatal(say.TEMPORARY, f"no supervisor for {self._some()}; svscan says why")
+            self._loop.turn(min(deadline, stuck))
         if self._pending:
             raise say.Fatal(say.TEMPORARY, f"the svscan of {self._lost} has ended")
+
+    def _some(self) -> str:
+        more = len(self._pending) - 1
+        return min(self._pending) + (f" and {more} more" if more else "")
 
     def _hear(self, subscription: fifodir.Subscription, directory: str, letter: str) -> None:
         if letter.encode() in subscription.read():

@@ -109,14 +109,15 @@ def write_service(
 class World:
     """`with World(tmp_path) as world:` a tree runs, with a source to write to; `begin` makes the live directory."""
 
-    def __init__(self, base: Path) -> None:
+    def __init__(self, base: Path, *options: str) -> None:
+        """OPTIONS are svscan's."""
         self.base = base
         self.source = base / "source"
         self.source.mkdir()
         self.live = base / "live"
         self.journal = base / "journal"
         self.journal.touch()
-        self.tree = Tree(base / "tree", "-w")
+        self.tree = Tree(base / "tree", "-w", *options)
         self.tree.environment["JOURNAL"] = str(self.journal)
         self._databases = 0
 

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
+from initfs.manager import init
 from tests.process.manager_world import INTERNAL, World
 from tests.process.tree import wait_exists
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
 
 
 def test_a_live_directory_begins_with_everything_down_and_supervised(world: World) -> None:
@@ -68,6 +75,24 @@ def test_a_beginning_that_cannot_be_leaves_nothing(world: World) -> None:
     (compiled / "db").write_bytes(b"damaged")
     assert world.run("rc-init", "-c", compiled, "-l", world.live, world.tree.scandir).returncode == 4
     assert not list(world.base.glob("live*"))
+
+
+def test_a_beginning_ends_with_an_error_when_svscan_refuses_some_of_the_services(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # SM-175 (partly)
+    monkeypatch.setattr(init, "STUCK", 1.0)
+    with World(tmp_path, "-C", "4") as small:
+        for name in ("a", "b", "c"):
+            small.longrun(name)
+        done = small.run("rc-init", "-c", small.compile(), "-l", small.live, small.tree.scandir)
+        assert done.returncode == 111, done.stderr
+        missing = f"no supervisor for {small.live.parent}/live:"
+        assert missing in done.stderr
+        assert "svscan says why" in done.stderr
+        assert not os.path.lexists(small.live)
+        assert [path.name for path in small.tree.scandir.iterdir() if path.name[0] != "."] == []
+        small.stop()
 
 
 def test_a_damaged_database_or_state_stops_a_change_before_it_begins(world: World) -> None:
