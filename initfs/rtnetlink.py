@@ -7,6 +7,7 @@ has one socket and what `struct` gives. Changing anything is `initfs.network.net
 from __future__ import annotations
 
 import os
+import select
 from struct import Struct
 
 TYPE_CHECKING = False
@@ -65,6 +66,13 @@ def receive(source: _socket.socket) -> bytes | None:
         return b""
     except OSError:  # ENOBUFS
         return None
+
+
+def heard(source: _socket.socket, seconds: float) -> None:
+    """Return when there was news, or the time is over; the news are taken: the caller looks at what there is."""
+    select.select([source], [], [], max(0.0, seconds))
+    while receive(source) != b"":
+        pass
 
 
 def dump(what: str) -> Iterator[Message]:

@@ -8,9 +8,8 @@ already is left alone: the boot partition is not even written.
 from __future__ import annotations
 
 import os
-import time
 
-from initfs import files, options, say
+from initfs import files, options, rtnetlink, say
 from initfs.disk import command, place, slots
 from initfs.disk.chooser import CHOOSERS
 from initfs.loop import now
@@ -20,7 +19,7 @@ USAGE = "mark-good [-g] [-t seconds] scandir"
 LIMIT = 300  # seconds
 COMPILED, LIVE = "/etc/s6-rc/compiled/current", "/run/s6-rc"
 ROUTES = "/proc/net/route"
-PAUSE = 1.0  # seconds between two questions to a gateway that is not there yet
+PAUSE = 1.0  # seconds between two questions to a gateway that does not answer yet
 
 
 def main(argv: list[str]) -> int:
@@ -107,10 +106,14 @@ def gateway(table: str) -> str:
 
 
 def _gateway(deadline: float) -> bool:
-    """Wait until the default route's gateway answers."""
-    while now() < deadline:
-        address = gateway((files.read(ROUTES, size=1 << 16) or b"").decode())
-        if address and command.run(["ping", "-c", "1", "-W", "2", address]) == 0:
-            return True
-        time.sleep(PAUSE)
+    """Wait until the default route's gateway answers. The kernel tells of a new route; a silent gateway has to be asked again."""
+    news = rtnetlink.subscribe(rtnetlink.ROUTES4)
+    try:
+        while now() < deadline:
+            address = gateway((files.read(ROUTES, size=1 << 16) or b"").decode())
+            if address and command.run(["ping", "-c", "1", "-W", "2", address]) == 0:
+                return True
+            rtnetlink.heard(news, min(deadline, now() + PAUSE if address else deadline) - now())
+    finally:
+        news.close()
     return False

@@ -7,7 +7,6 @@ when nobody has it open.
 from __future__ import annotations
 
 import os
-import select
 
 from initfs import files, rtnetlink, say
 from initfs.disk import command
@@ -57,9 +56,7 @@ def awaited(wanted: str, seconds: float) -> dict[str, str]:
     deadline = now() + seconds
     try:
         while not (found := partitions(wanted)) and now() < deadline:
-            select.select([news], [], [], max(0.0, deadline - now()))
-            while rtnetlink.receive(news) != b"":
-                pass
+            rtnetlink.heard(news, deadline - now())
     finally:
         news.close()
     return found
