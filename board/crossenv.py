@@ -55,19 +55,18 @@ MACHINES = {"amd64": 62, "arm64": 183, "armhf": 40, "mipsel": 8, "riscv64": 243}
 def crossenv(board: Board, buildroot: Path | None = None) -> Environment:
     """Return the board's cross environment, made now unless it is there. Raises Failure."""
     arch = architecture(board.architecture)
+    own = ""
     if buildroot is not None:
-        target, key, wrappers = (
-            output_python(buildroot),
-            f"buildroot-{identity(str(buildroot.resolve()))}",
-            "",
-        )
+        output = buildroot.resolve()
+        target, wrappers, own = output_python(output), "", f"{output}/host/bin"
         version = target.name.removeprefix("python")
+        key = f"buildroot-{identity(str(output), *told(output, version))}"
     else:
         host.need(sorted({*compilers(arch), "gcc", "libc6-dev"}))
         version = suite(board.suite).python
         root = sysroot(board.suite, arch)
         target, key, wrappers = root / "usr/bin" / f"python{version}", root.name, str(wrapper(arch, root))
-    build = builder(version)
+    build = builder(version, own)
     path = (
         host.cache() / "crossenv" / f"{key}-{identity(build.key, TOOL, *BASICS, Path(__file__).read_text())}"
     )
@@ -91,6 +90,12 @@ def output_python(output: Path) -> Path:
             f"use {output}", why, "BR2_PACKAGE_PYTHON3=y, and let the build come to its end", usage=True
         )
     return found[0]
+
+
+def told(output: Path, version: str) -> list[str]:
+    """Return what the target's Python in a Buildroot output directory knows of its compiler: a rebuild may change it."""
+    found = sorted((output / f"staging/usr/lib/python{version}").glob("_sysconfigdata*.py"))
+    return [path.read_text() for path in found]
 
 
 def wrapper(arch: Architecture, root: Path) -> Path:

@@ -13,9 +13,10 @@ from board import host, store
 from board.apt import Root
 from board.architecture import SUITES, architecture
 from board.busybox import native
+from board.host import Failure
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from board.apt import File
@@ -33,9 +34,11 @@ class Builder:
     key: str
 
 
-def builder(version: str) -> Builder:
-    """Return a Python of that minor version, with crossenv. Raises Failure as downloads do."""
-    program = next((path for path in candidates(version) if works(path, version)), None) or unpacked(version)
+def builder(version: str, own: str = "") -> Builder:
+    """Return a Python of that minor version, with crossenv. OWN is a folder that may have one. Raises Failure as downloads do."""
+    places = [own, *os.environ.get("PATH", "").split(":")]
+    program = next((path for path in candidates(version, places) if works(path, version)), None)
+    program = program or unpacked(version)
     said = host.run([program, "--version"], what="ask Python for its version").decode().strip()
     key = hashlib.sha256(f"{program} {said}".encode()).hexdigest()[:16]
     from board.crossenv import TOOL
@@ -58,9 +61,9 @@ def builder(version: str) -> Builder:
     return Builder((program,), site, key)
 
 
-def candidates(version: str) -> Iterator[str]:
-    """Yield the programs of that name in PATH."""
-    for folder in os.environ.get("PATH", "").split(":"):
+def candidates(version: str, folders: Sequence[str]) -> Iterator[str]:
+    """Yield the programs of that name in these folders."""
+    for folder in folders:
         path = f"{folder}/python{version}"
         if os.access(path, os.X_OK):
             yield path
@@ -75,8 +78,11 @@ def works(program: str, version: str) -> bool:
 
 def unpacked(version: str) -> str:
     """Return Debian's Python of that version, made to run with its own C library. The path is final: it is written into the binary."""
+    suite = next((each.name for each in SUITES.values() if each.python == version), "")
+    if not suite:
+        hint = f"have python{version} with venv and ssl in PATH; in Buildroot: BR2_PACKAGE_HOST_PYTHON3_SSL=y"
+        raise Failure(f"find a Python {version} for this host", "none that works, and Debian has none", hint)
     host.need(["patchelf"])
-    suite = next(each.name for each in SUITES.values() if each.python == version)
     arch = architecture(native())
     root = Root(suite, arch.name)
     names = [f"+python{version}", f"+libpython{version}-stdlib", f"+python{version}-minimal", f"python{version}-venv",

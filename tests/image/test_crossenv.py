@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from board import cpio, crossenv, host, model, pypi, requirements
+from board import cpio, crossenv, crossenv_python, host, model, pypi, requirements
+from board.architecture import architecture
 from board.build import build
+from board.crossenv_root import sysroot
 from board.elf import MAGIC
 from board.host import Failure
 from board.ours import Sources
@@ -101,6 +103,77 @@ def test_a_buildroot_output_without_python_is_refused_with_what_to_do(tmp_path: 
         crossenv.crossenv(model.load("qemu-arm64"), buildroot=tmp_path)
 
     assert "BR2_PACKAGE_PYTHON3=y" in caught.value.hint
+
+
+class Output:
+    """A Buildroot output directory as its python3 package leaves it, out of Debian's packages: no compiler outside of it is named."""
+
+    TUPLE = "aarch64-buildroot-linux-gnu"
+
+    def __init__(self, folder: Path) -> None:
+        self.path, self.calls = folder / "output", folder / "calls"
+        self.sysroot = self.path / "host" / self.TUPLE / "sysroot"
+        self.bin = self.path / "host/bin"
+        root = sysroot("trixie", architecture("arm64"))
+        # the libraries stay where Debian's compiler looks for them below a sysroot
+        shutil.copytree(root / "usr", self.sysroot / "usr", symlinks=True, ignore=_unused)
+        (self.sysroot / "lib").symlink_to("usr/lib")
+        (self.path / "staging").symlink_to(self.sysroot)
+        self._tools()
+        self._settings()
+
+    def _tools(self) -> None:
+        """Wrappers that know their sysroot, under the target's name, as the toolchain package has them."""
+        self.bin.mkdir()
+        for tool, options in (("gcc", "--sysroot"), ("g++", "--sysroot"), ("ar", ""), ("strip", "")):
+            program = self.bin / f"{self.TUPLE}-{tool}"
+            given = f"{options}={self.sysroot}" if options else ""
+            program.write_text(
+                f'#!/bin/sh\necho "$0 $*" >>{self.calls}\nexec aarch64-linux-gnu-{tool} {given} "$@"\n'
+            )
+            program.chmod(0o755)
+
+    def _settings(self) -> None:
+        """What the target's Python was configured with: absolute paths of the wrappers, headers in one folder."""
+        library = self.sysroot / "usr/lib/python3.13"
+        name = "_sysconfigdata__linux_aarch64-linux-gnu.py"
+        text = (library / name).read_text()
+        for path in library.glob("_sysconfigdata*"):
+            path.unlink()
+        text = text.replace("aarch64-linux-gnu-gcc-ar", f"{self.bin}/{self.TUPLE}-ar")
+        text = text.replace("aarch64-linux-gnu-g", f"{self.bin}/{self.TUPLE}-g")
+        (library / name).write_text(text)
+        headers = self.sysroot / "usr/include"
+        place = headers / "python3.13/pyconfig.h"
+        place.unlink()
+        shutil.copy(headers / "aarch64-linux-gnu/python3.13/pyconfig.h", place)
+        shutil.rmtree(headers / "aarch64-linux-gnu/python3.13")
+
+
+def _unused(folder: str, names: list[str]) -> set[str]:
+    return {name for name in names if name in {"share", "src"} and folder.endswith("/usr")}
+
+
+def test_an_extension_is_built_by_a_buildroot_output_s_own_compiler(tmp_path: Path) -> None:
+    output = Output(tmp_path)
+    env = crossenv.crossenv(model.load("qemu-arm64"), buildroot=output.path)
+    try:
+        found = crossenv.install(env, [str(copied(tmp_path))], tmp_path / "out")
+    finally:
+        host.remove(env.path)
+
+    assert [path.name for path in found] == ["sum_extension.cpython-313-aarch64-linux-gnu.so"]
+    assert int.from_bytes(found[0].read_bytes()[18:20], "little") == crossenv.MACHINES["arm64"]
+    calls = output.calls.read_text().splitlines()
+    assert any(f"{output.TUPLE}-gcc" in call and call.endswith(".o") for call in calls), "it compiled"
+    assert any("-shared" in call for call in calls), "and linked"
+
+
+def test_a_python_that_nobody_has_is_told_with_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(Failure) as caught:
+        crossenv_python.builder("3.99", str(tmp_path))
+
+    assert "python3.99" in caught.value.hint
 
 
 def test_a_buildroot_output_s_python_is_the_target_s(tmp_path: Path) -> None:
