@@ -74,6 +74,7 @@ class Archives:
 
             self._keeper = Keeper(self.policy)
         self._keeper.copy(at)
+        self.look(at)  # it may have renamed some
 
     def make_room(self, at: int) -> bool:
         """On a full disk, remove the oldest, if there are more than must stay."""

@@ -1,8 +1,9 @@
 """Copies of archives on a disk that lasts: written seldom, and each as a whole. Only logs with `k` import this.
 
-What has to be copied is seen from the two directories alone: names of archives ascend, so it is what is newer than the newest copy. What was
-written in the last hour is seen from the times of the copies, so that neither a kill nor a restart loosens the bound. There are two
-bounds: of one log, and of all whose copies lie beside each other, whichever loggers wrote them.
+What has to be copied is seen from the two directories alone: names of archives ascend, so it is what is newer than the newest that has a copy.
+After a boot with a clock that was set back there may be copies with later names: then the archives get names behind those, so that the first in order
+is the oldest here too. What was written in the last hour is seen from the times of the copies, so that neither a kill nor a restart loosens the
+bound. There are two bounds: of one log, and of all whose copies lie beside each other, whichever loggers wrote them.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import os
 import time
 from errno import ENOENT
 
-from initfs import files, say
+from initfs import files, say, tai
 from initfs.log import rotate
 
 TYPE_CHECKING = False
@@ -47,8 +48,30 @@ def plan(
 
     One that is larger than that has an hour of its own.
     """
+    return within(waiting(archives, kept), spent(kept, now), hourly)
+
+
+def waiting(archives: Iterable[tuple[str, int]], kept: Iterable[Copy]) -> list[tuple[str, int]]:
+    """The archives that have not been copied, oldest first."""
+    ordered = sorted(archives)
+    copied = {name for name, _, _ in kept}
+    newest = max((name for name, _ in ordered if name in copied), default="")
+    return [one for one in ordered if one[0] > newest]
+
+
+def renamed(archives: Iterable[tuple[str, int]], kept: Sequence[Copy]) -> list[tuple[str, str]]:
+    """(name, new name) of those that are waiting and have to come behind copies of later names. The last comes first: done one after the
+    other, the names are in order at any moment.
+    """
     newest = max((name for name, _, _ in kept), default="")
-    return within(sorted(one for one in archives if one[0] > newest), spent(kept, now), hourly)
+    found = []
+    for name, _ in waiting(archives, kept):
+        if name <= newest:
+            newest = rotate.next_label(0, newest) + name[tai.LABEL_SIZE :]
+            found.append((name, newest))
+        else:
+            newest = name
+    return found[::-1]
 
 
 def within(archives: Sequence[tuple[str, int]], used: int, bound: int) -> list[tuple[str, int]]:
@@ -105,14 +128,20 @@ class Keeper:
 
     def _copy(self, source: int, target: int) -> None:
         policy, now = self._policy, time.time()
-        archives = [(name, size) for name, size, _ in listed(source)]
-        chosen = plan(archives, listed(target), now, policy.hourly)
+        kept = listed(target)
+        for name, new in renamed(_archives(source), kept):
+            os.rename(name, new, src_dir_fd=source, dst_dir_fd=source)
+        chosen = plan(_archives(source), kept, now, policy.hourly)
         if chosen:  # only then it is worth while to look at all others
             chosen = within(chosen, spent(beside(policy.keep), now), policy.hourly_all)
         for name, _ in chosen:
             write(name, source, target)
         for name in surplus(listed(target), now, policy.count, policy.total):
             files.remove(name, at=target)
+
+
+def _archives(directory: int) -> list[tuple[str, int]]:
+    return [(name, size) for name, size, _ in listed(directory)]
 
 
 def beside(path: str) -> list[Copy]:

@@ -79,6 +79,22 @@ def test_what_a_killed_logger_did_not_copy_its_successor_does(tmp_path: Path) ->
     assert again.end() == 0
 
 
+def test_copies_that_a_wrong_clock_made_hold_back_none_of_today(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    of_2080 = data / "@4000000100000000000000ff.s"
+    of_2080.write_bytes(b"from another boot\n")
+    words = [f"k{data}", "n3", "s8192", tmp_path / "run"]
+    assert run("svlog", *words, text=LINES).returncode == 0
+    copies = archives(data)
+    assert b"".join(path.read_bytes() for path in copies if path != of_2080) in LINES
+    assert {path.name for path in archives(tmp_path / "run")} <= {path.name for path in copies}
+    assert copies[-1].read_bytes().endswith(LINES[-20:]), "the newest comes last, and the oldest goes first"
+    assert run("svlog", *words, text=b"one more\n").returncode == 0
+    assert archives(data)[-1].read_bytes() == b"one more\n"
+    assert archives(tmp_path / "run")[-1].name == archives(data)[-1].name
+
+
 def test_a_log_in_two_places_is_read_once(tmp_path: Path) -> None:
     for root in ("data", "run"):
         (tmp_path / root).mkdir()

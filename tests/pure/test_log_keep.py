@@ -18,6 +18,25 @@ def test_what_is_newer_than_the_newest_copy_is_copied_oldest_first() -> None:
     assert keep.plan(archives, [("c", 10, 0.0)], NOW, 1 << 20) == []
 
 
+def test_after_a_clock_was_set_back_names_go_on_behind_those_of_the_copies() -> None:
+    def name(seconds: int, suffix: str = "s", nano: int = 0) -> str:
+        return f"@{(1 << 62) + 3600 + seconds:016x}{nano:08x}.{suffix}"
+
+    later = [(name(900), 1, 0.0), (name(800), 1, 0.0)]
+    here = [(name(2), 1), (name(1, "u"), 1), (name(1000), 1)]
+    assert keep.renamed(here, []) == []
+    assert keep.renamed(here[2:], later) == []
+    assert keep.renamed(here, later) == [(name(2), name(900, nano=2)), (name(1, "u"), name(900, "u", 1))]
+    copied = [*later, (name(1, "u"), 1, 0.0)]
+    assert keep.renamed(here, copied) == [(name(2), name(900, nano=1))], "what has its copy stays"
+    assert names(keep.plan(here, copied, NOW, 1 << 20)) == [name(2), name(1000)]
+    close = [(name(1), 1), (name(900, nano=1), 1)]
+    assert keep.renamed(close, later) == [
+        (name(900, nano=1), name(900, nano=2)),
+        (name(1), name(900, nano=1)),
+    ]
+
+
 def test_an_hour_has_so_many_bytes_whatever_waits() -> None:
     hourly = 3 * keep.cost(10_000)
     waiting = [(f"{number:03}", 10_000) for number in range(20)]
