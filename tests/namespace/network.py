@@ -39,6 +39,7 @@ import os
 os.system("mount -t overlay links -o lowerdir=/links:/usr/bin /usr/bin")
 os.system("mount -t sysfs sys /sys")
 """
+APPLETS = {"httpd": ("httpd", "tcpsvd")}  # what services need of busybox that not every busybox has
 OTHERS = ("dnsmasq", "nft", "ip", "dropbear", "gpm", "nscd", "vpnc")
 
 
@@ -58,7 +59,7 @@ def busybox(*applets: str) -> Path:
 
 
 def prefers_itself(box: Path) -> bool:
-    """Whether its shell takes an applet where PATH names a program, as that of Debian's newer busybox does: then `svc` is never ours."""
+    """Whether it takes an applet where PATH names a program, as Debian's newer busybox does: then `svc` is never ours."""
     done = subprocess.run(
         [box, "sh", "-c", "true; basename x"], env={"PATH": "/nowhere"}, capture_output=True, check=False
     )
@@ -89,7 +90,7 @@ class Host(Machine):
         (self.root / "etc/initfs/board").write_text("BAUD=115200\nCONSOLE=tty\nIMAGE_TIME=1700000000\n")
         (self.root / "var").mkdir()
         (self.root / "var/run").symlink_to("/run")
-        self._links(busybox(*needs))
+        self._links(busybox(*needs, *(applet for name in services for applet in APPLETS.get(name, ()))))
         for name, script in (stubs or {}).items():
             (self.root / "links" / name).unlink(missing_ok=True)
             (self.root / "links" / name).write_text(f"#!/bin/sh\n{script}\n")
@@ -113,7 +114,7 @@ class Host(Machine):
         links.mkdir()
         shutil.copy(box, links / "busybox")
         applets = subprocess.run([box, "--list"], capture_output=True, text=True, check=True).stdout.split()
-        own = {"busybox", "unshare", "nsenter", *(("sh", "ash") if prefers_itself(box) else ())}
+        own = {"busybox", "unshare", "nsenter", *(("sh", "ash", "env") if prefers_itself(box) else ())}
         for applet in applets:
             if applet not in PROGRAMS and applet not in own:
                 (links / applet).symlink_to("busybox")
