@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 MAGIC = b"initfs luggage\n"
-VERSION = 1  # to be raised with every change of what is inside
+VERSION = 2  # to be raised with every change of what is inside
 HEAD = struct.Struct(">15sHIQ")
 PRIME = (
     (1 << 61) - 1

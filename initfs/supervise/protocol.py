@@ -1,7 +1,7 @@
 """The files in `supervise/` and the letters in `event/`: what every suite's clients read and write.
 
-The lock is held both ways, by flock(2) for runsv and supervise(8) and by fcntl(2) for s6's clients, which ask F_GETLK.
-Closing any descriptor of a file drops a process's fcntl locks on it: nothing here ever opens `lock` a second time.
+The lock is held both ways, by flock(2) for runsv and supervise(8) and by fcntl(2) for s6's clients, which ask F_GETLK. The latter is
+an open file description lock, which is the open file's as that of flock is: closing another descriptor of `lock` does not drop it.
 
 What is written after the first starts, status and letters, imports its modules then: they are a tenth of what the start of svscan takes.
 
@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import fcntl
 import os
+import sys
 
 from initfs import files, say
+from initfs.supervise.parking import Held
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +27,8 @@ if TYPE_CHECKING:
 APART = 0.005
 LOCK, CONTROL, OK = "supervise/lock", "supervise/control", "supervise/ok"
 STATUS, TALLY = "supervise/status", "supervise/death_tally"
-HELD: set[tuple[int, int]] = set()  # the lock files that this process holds, by device and inode
+# struct flock begins with l_type; all else is 0: the whole file, and no pid.
+WHOLE_FILE = fcntl.F_WRLCK.to_bytes(2, sys.byteorder) + bytes(30)
 RECORD = 14  # bytes of one death in death_tally: TAI64N, exit code, signal
 
 
@@ -40,7 +43,6 @@ class Protocol:
         "_at",
         "_fresh",
         "_furnished",
-        "_held",
         "_letters",
         "_lock",
         "_not_before",
@@ -59,23 +61,18 @@ class Protocol:
         self._written = (-1, "", "")  # pid, what `stat` says, and failure
         self._lock = self._take_lock(directory)
 
-    def _take_lock(self, directory: int) -> int:
-        if not self._fresh and _identity(LOCK, directory) in HELD:
-            raise Busy  # by us, through another path; opening and closing it would drop our lock
+    def _take_lock(self, directory: int) -> Held:
         lock = os.open(LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644, dir_fd=directory)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.fcntl(lock, fcntl.F_OFD_SETLK, WHOLE_FILE)
         except BlockingIOError as error:
             os.close(lock)
             raise Busy from error
         except OSError:
             os.close(lock)
             raise
-        seen = os.fstat(lock)
-        self._held = (seen.st_dev, seen.st_ino)
-        HELD.add(self._held)
-        return lock
+        return Held(lock)
 
     def open(self) -> None:
         """Make and open the FIFO: from here on commands can be sent. The very first may be `run`'s own, to itself."""
@@ -176,11 +173,10 @@ class Protocol:
             from initfs.notify import fifodir
 
             files.tried("tell the last", lambda: fifodir.notify("event", self._letters, at=self._at))
-        HELD.discard(self._held)
-        for fd in (self.control, self._lock):
-            if fd >= 0:
-                os.close(fd)
-        self.control = self._lock = -1
+        if self.control >= 0:
+            os.close(self.control)
+        self.control = -1
+        self._lock.close()
 
 
 def read_former(path: str, at: int) -> Status | None:
@@ -203,14 +199,6 @@ def _make(directory: int) -> bool:
             os.mkdir(os.readlink("supervise", dir_fd=directory), 0o700, dir_fd=directory)
         return False
     return True
-
-
-def _identity(path: str, at: int) -> tuple[int, int] | None:
-    try:
-        seen = os.stat(path, dir_fd=at, follow_symlinks=False)
-    except OSError:
-        return None
-    return seen.st_dev, seen.st_ino
 
 
 def _link(existing: str, name: str, at: int) -> None:

@@ -13,8 +13,9 @@ from initfs.loop import HUNG_UP, READ
 from initfs.supervise import moving
 from initfs.supervise.directory import Directory
 from initfs.supervise.model import Policy, Service
+from initfs.supervise.parking import Held
 from initfs.supervise.pipes import Pipe, Stdio
-from initfs.supervise.protocol import HELD, Protocol
+from initfs.supervise.protocol import Protocol
 from initfs.supervise.scandir import Entry
 from initfs.supervise.unit import Unit
 from initfs.value import fields
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from initfs.supervise.sharing import Sharing
     from initfs.supervise.tree import Tree
 
-PROTOCOL = ("_fresh", "_furnished", "_letters", "_not_before", "_written", "_held")
+PROTOCOL = ("_fresh", "_furnished", "_letters", "_not_before", "_written")
 STAMPS = ("_changed", "_since", "_spawning", "_readied", "_deaths")
 
 
@@ -153,7 +154,7 @@ def _unit(tree: Tree, unit: Unit, carrier: Carrier) -> dict[str, Any]:
     return {
         "name": unit.name,
         "directory": carrier.keep(unit.directory.fd),
-        "lock": carrier.keep(protocol._lock),
+        "lock": carrier.keep(protocol._lock.descriptor()),
         "control": carrier.keep(protocol.control),
         "notification": carrier.keep(unit._notification),
         "pidfd": carrier.keep(unit._pidfd),
@@ -190,10 +191,9 @@ def _resume_unit(tree: Tree, values: dict[str, Any], stdio: Stdio) -> Unit:
 def _resume_protocol(directory: int, values: dict[str, Any]) -> Protocol:
     protocol = Protocol.__new__(Protocol)
     protocol._at = directory
-    protocol._lock, protocol.control = moving.take(values["lock"]), moving.take(values["control"])
+    protocol._lock, protocol.control = Held(moving.take(values["lock"])), moving.take(values["control"])
     for name, thing in zip(PROTOCOL, values["protocol"], strict=True):
         setattr(protocol, name, thing)
-    HELD.add(protocol._held)
     return protocol
 
 

@@ -194,7 +194,7 @@ class Scandir:
             self._tree.queue(lambda: self._start(entry, seen))
 
     def _supervise(self, entry: Entry, name: str, stdio: Stdio) -> Unit:
-        fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._fd)
+        fd = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._fd)
         try:
             unit = Unit(self._tree, name, fd, stdio)
         except BaseException:

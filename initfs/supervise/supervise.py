@@ -29,7 +29,7 @@ class Supervise:
         self.tree.on_gone = self._gone
         self.tree.loop.on_signals(self._signalled, *TRAPPED)
         try:
-            fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            fd = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
             self.unit = Unit(self.tree, directory, fd, Stdio())
         except OSError as error:
             raise say.unable(f"supervise {directory}", error) from error

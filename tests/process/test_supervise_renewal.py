@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from initfs.supervise import luggage
 from tests.process.log_world import content, until
 from tests.process.tree import LISTENER, READY_ON_3, Tree, ours
 
@@ -204,7 +205,8 @@ def test_an_unreadable_luggage_is_no_reason_to_restart_anything(tmp_path: Path) 
         up = tree.wait_for("up", "web")
         tree.settle()
         tree.control("x")
-        tree.wait_said("unable to take over from ourselves: Unreadable: version 1, not 2")
+        wrong = f"version {luggage.VERSION}, not {luggage.VERSION + 1}"
+        tree.wait_said(f"unable to take over from ourselves: Unreadable: {wrong}")
         until((tree.scandir / ".svscan/events").exists)
         tree._others.add(up["pid"])
         until(lambda: tree.status("web").pid == up["pid"] and not tree.ours("svok", "web").returncode)

@@ -81,7 +81,7 @@ class Runsv:
 
 def _open(path: str, directory: str) -> int:
     try:
-        return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        return os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
         raise say.unable(f"supervise {directory}", error) from error
 
