@@ -59,6 +59,7 @@ def _mend_process(tree: Tree, unit: Unit, pid: int) -> None:
     if is_ours(pid):
         tree.own(pid, unit)
     else:
+        tree.disown(pid)
         unit.died(0)
 
 

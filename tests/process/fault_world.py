@@ -47,6 +47,7 @@ TABLE: dict[str, tuple[int, ...]] = {
     "pidfd_open": (errno.EMFILE, errno.ENOMEM),
 }  # fmt: skip
 EPOLL = (errno.EINTR, errno.ENOMEM)
+LOST = 0  # instead of an error: the call is made, and for its answer there is no memory
 LIMIT = 10.0  # seconds until all is well again
 YEARS = 50 * 366 * 86400 * 10**9  # nanoseconds
 LATEST = 4  # which of the calls of an episode may be the one that fails
@@ -88,7 +89,7 @@ class World:
             self.errors += 1
 
     def well(self) -> bool:
-        """Each service is up as exactly one process, which is the one that we, and its status file, think of."""
+        """Each service is up as exactly one process, which is the one that we, and its status file, think of; and of no other anybody waits for the death."""
         pids = []
         for name in ("web", "web/log", "plain"):
             unit = self.svscan.scandir.find(name.partition("/")[0])
@@ -106,7 +107,7 @@ class World:
             if status.pid != unit.service.pid:
                 return False
             pids.append(unit.service.pid)
-        return sorted(pids) == sorted(children(os.getpid()))
+        return sorted(pids) == sorted(children(os.getpid())) == sorted(self.svscan.tree._owners)
 
     def settle(self) -> None:
         """Turn until all is well."""
@@ -166,8 +167,10 @@ class Once:
         if self.nth != 0:
             return self.before(*arguments, **named)
         self.fired = True
-        if self.name == "close":
-            self.before(*arguments)  # an error of close(2) comes after the descriptor is gone
+        if self.name == "close" or self.number == LOST:
+            self.before(*arguments, **named)  # an error of close(2) comes after the descriptor is gone
+        if self.number == LOST:
+            raise MemoryError
         raise OSError(self.number, os.strerror(self.number))
 
     def install(self) -> None:
@@ -181,6 +184,7 @@ def calls(world: World, chance: random.Random, rounds: int) -> str:
     """Each call fails with each error, in several places."""
     faults = [("os", name, number) for name, numbers in TABLE.items() for number in numbers]
     faults += [("epoll", "poll", number) for number in EPOLL]
+    faults += [("os", name, LOST) for name in ("waitpid", "posix_spawn")]
     fired = 0
     for _ in range(rounds):
         for where, name, number in faults:
@@ -189,11 +193,13 @@ def calls(world: World, chance: random.Random, rounds: int) -> str:
                 fault = Once(Epoll(world.svscan.tree.loop), name, number, 1)
                 owner = fault.owner
             else:
-                fault = Once(owner, name, number, chance.randint(1, LATEST))
+                fault = Once(owner, name, number, 1 if number == LOST else chance.randint(1, LATEST))
             try:
                 world.through(chance.randrange(8), fault.install, fault.remove)
             except Unwell as error:
-                raise Unwell(f"{name} failed with {errno.errorcode[number]}: {error}") from None
+                raise Unwell(
+                    f"{name} failed with {errno.errorcode.get(number, 'its answer lost')}: {error}"
+                ) from None
             fired += fault.fired
     assert fired >= rounds * len(faults) // 4, f"only {fired} faults were met"
     return f"{fired} of {rounds * len(faults)} faults happened, {world.errors} turns ended early"
