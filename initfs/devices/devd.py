@@ -1,6 +1,7 @@
 """devd: what comes and goes among devices, turned into drivers, permissions, links and services by rules (docs/networking.md).
 
-Source: the kernel's own messages, by pyudev; there is no udevd. First what is there (coldplug), then ready, then what comes.
+Source: the kernel's own messages, by pyudev; there is no udevd. First what is there (coldplug), then ready, then what comes. What went while
+nobody listened is seen from the instances that no device asks for.
 """
 
 from __future__ import annotations
@@ -10,9 +11,12 @@ import os
 from initfs import files, loop, options, process, say, signals
 from initfs.devices import rules
 from initfs.devices.drivers import Drivers
+from initfs.devices.instances import of_devices
 from initfs.devices.monitor import Monitor
+from initfs.loop import NEVER
 
 USAGE = "devd [-d fd] [-s scandir] rules.d"
+AGAIN = 10.0  # seconds until all is looked at again, because a change of services has failed
 
 
 def main(argv: list[str]) -> int:
@@ -48,25 +52,35 @@ class Devd:
         self.drivers = Drivers()
         self.waiting: list[list[str]] = []  # changes of services, one after the other: order matters
         self.child = 0
+        self.due = NEVER
         self.ended = False
         self.loop = loop.Loop()
         self.loop.watch(self.monitor.fileno(), self.heard)
         self.loop.on_signals(self.signalled, signals.TERM, signals.INT, signals.CHLD)
 
     def run(self, ready: int) -> int:
-        devices = list(self.monitor.present())
-        for effect in dict.fromkeys(
-            effect for device in devices for effect in rules.came(self.rules, device)
-        ):
-            self.obey(effect)
-        self.drivers.flush()
+        self.look()
         if ready >= 0:
             os.write(ready, b"\n")
             os.close(ready)
         while not self.ended:
             self.next()
-            self.loop.turn()
+            self.loop.turn(self.due)
+            if loop.now() >= self.due:
+                self.look()
         return say.OK
+
+    def look(self) -> None:
+        """Act on all that is there, and on what is not there any more."""
+        self.due = NEVER
+        devices = list(self.monitor.present())
+        effects = dict.fromkeys(effect for device in devices for effect in rules.came(self.rules, device))
+        for name in of_devices(self.scandir):
+            if rules.Begin(name) not in effects:
+                self.obey(rules.End(name))
+        for effect in effects:
+            self.obey(effect)
+        self.drivers.flush()
 
     def heard(self) -> None:
         for action, device in self.monitor.events():
@@ -90,7 +104,7 @@ class Devd:
             case rules.Unlink(path, node):
                 files.tried(f"remove {path}", lambda: unlink(path, node))
             case rules.Begin(name):
-                self.waiting.append(["hotplug-service", "-s", self.scandir, "add", name])
+                self.waiting.append(["hotplug-service", "-ds", self.scandir, "add", name])
             case rules.End(name):
                 self.waiting.append(["hotplug-service", "-s", self.scandir, "remove", name])
             case rules.Wake(name):
@@ -113,9 +127,11 @@ class Devd:
         if signum != signals.CHLD:
             self.ended = True
             return
-        for pid, _ in process.reap():
+        for pid, status in process.reap():
             if pid == self.child:
                 self.child = 0
+                if status not in (0, say.USAGE << 8):  # which no second time would mend
+                    self.due = min(self.due, loop.now() + AGAIN)
 
 
 def permit(wanted: rules.Permit) -> None:
