@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -219,46 +217,3 @@ def test_an_end_that_had_begun_is_begun_again_by_an_execution_that_knows_nothing
         machine.signal("WINCH")
         machine.run("svscanctl", "-z", "/run/service")
         assert machine.wait_end() == -signal.SIGHUP
-
-
-def test_random_kills_among_executions_anew_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
-    # QUA-244 (partly)
-    seed = int(os.environ.get("INITFS_SEED", "0")) or time.time_ns() % 1_000_000
-    chance = random.Random(seed)
-    actions = 20 * int(os.environ.get("INITFS_ROUNDS", "1"))
-    talker = (
-        '#!/bin/sh\ni=0\nwhile :; do echo "$$ $i"; i=$((i+1)); [ $((i % 100)) != 0 ] || sleep 0.01; done\n'
-    )
-    machine = Machine(tmp_path)
-    names = [f"talker{number}" for number in range(4)]
-    for name in names:
-        log = machine.write_service(name, talker) / "log"
-        log.mkdir()
-        (log / "run").write_text(f"#!/bin/sh\nexec cat >>/host/{name}\n")
-        (log / "run").chmod(0o755)
-    with machine:
-        machine.wait_for("booted")
-        machine.wait_for("up", names[-1])
-        again = 0
-        for _ in range(actions):
-            if chance.random() < 0.3:
-                again += 1
-                machine.run("svscanctl", "-x", "/run/service")
-                renewed(machine, again)
-            else:
-                victim = chance.choice(names)
-                machine.inside(
-                    "sh", "-c", f"read -r pid </run/service/{victim}/supervise/pid && kill -9 $pid"
-                )
-        for name in names:
-            wait_until(lambda: pid(machine, name) != "-1", f"{name} again (seed {seed})")  # noqa: B023
-        machine.run("poweroff")
-        assert machine.wait_end() == -signal.SIGINT
-        for name in names:
-            lives: dict[str, list[int]] = {}
-            *lines, _ = (machine.host / name).read_text().split("\n")
-            for line in lines:
-                life, _, number = line.partition(" ")
-                lives.setdefault(life, []).append(int(number))
-            for numbers in lives.values():
-                assert numbers == list(range(len(numbers))), f"{name}, seed {seed}"
