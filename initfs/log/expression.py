@@ -28,7 +28,7 @@ class Expression:
     as well; but where most lines match, a call for each line is faster, unless it is seen at once that all do.
     """
 
-    __slots__ = ("_at_begin", "_literal", "_tail", "one")
+    __slots__ = ("_alike", "_at_begin", "_literal", "_tail", "one")
 
     def __init__(self, text: str) -> None:
         """ValueError, with the reason, when TEXT is not an expression."""
@@ -36,6 +36,7 @@ class Expression:
         translated = ere.translate(source, lines=True)
         self.one = _compile(translated).search
         self._literal = literal(source)
+        self._alike = False  # all lines of the last block matched, so it is worth while to ask for it first
         self._tail = _compile(f"(?:{translated})[^\\n]*\\n")
         self._at_begin: Pattern[bytes] | None = None
         if _ANCHORED.fullmatch(source):
@@ -48,18 +49,20 @@ class Expression:
             find = self._at_begin.findall
             found = b"".join([b"".join(find(b"\n" + piece)) for piece in pieces(text)])
             return found[1:] + b"\n" if found else b""
-        return b"".join(self._leap(text, kept=True))
+        return _joined(self._leap(text, kept=True))
 
     def drop(self, text: bytes) -> bytes:
         """The lines of TEXT that do not match."""
         if self._at_begin is not None and text.endswith(b"\n"):
             sub = self._at_begin.sub
             return b"".join([sub(b"", b"\n" + piece)[1:] for piece in pieces(text)])
-        found = self._leap(text, kept=False)
-        return found[0] if len(found) == 1 else b"".join(found)
+        return _joined(self._leap(text, kept=False))
 
     def _leap(self, text: bytes, *, kept: bool) -> list[bytes]:
         """From match to match; when they are dense, line by line from there."""
+        if self._alike and self._all(text):
+            return [text] if kept else []
+        self._alike = False
         search, size = self.one, len(text)
         at = count = matched = 0
         found: list[bytes] = []
@@ -73,6 +76,7 @@ class Expression:
             if count & 15 == 0 and at < count * SPARSE:
                 rest = text[at:]
                 if matched == at and self._all(rest):
+                    self._alike = True
                     return [*found, rest] if kept else []
                 return [*found, *self._each(rest, kept=kept)]
         return found if kept else [*found, text[at:]] if at else [text]
@@ -91,6 +95,10 @@ class Expression:
         if self._literal and -1 not in map(bytes.find, BytesIO(text), repeat(self._literal)):
             return True
         return all(len(self._tail.findall(piece)) == piece.count(b"\n") for piece in pieces(text))
+
+
+def _joined(found: list[bytes]) -> bytes:
+    return found[0] if len(found) == 1 else b"".join(found)
 
 
 def _compile(translated: str) -> Pattern[bytes]:
