@@ -50,6 +50,7 @@ ROOM = 2 << 30  # bytes; tests leave behind some 200 MB
 CAMPAIGNS = (
     "tests/process/test_init_faults.py",
     "tests/process/test_supervise_fuzz.py",
+    "tests/process/test_supervise_flood.py",
     "tests/process/test_manager_kills.py",
     "tests/process/test_manager_update_faults.py",
     "tests/namespace/test_init.py",
