@@ -33,7 +33,7 @@ LINE = ("power", "unpacked", "run", "init", "python", "up", "tree", "getty", "bo
 COLUMNS = ("bare", "imports", "work", "share", "ratio", "renewed", "MB")
 WORDS = {"unpacked": "Freeing initrd memory", "run": "Run /init as init process"}  # of the kernel, in its log
 BARE = ["python3", "-I", "-S", "-c", "import select, signal"]
-IMPORTS = ["python3", "-sSPc", "import initfs.pid1.init"]
+IMPORTS = ["python3", "-sSPc", "import gc; gc.disable(); import initfs.pid1.init"]  # as stage 1 does
 # Run in the guest, with commands as arguments: the least seconds of ten starts of each, in turn.
 COMPARE = """
 import ast, os, sys, time

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from initfs import files, say
-from initfs.pid1 import leaving, orders, shutdown
+from initfs.pid1 import shutdown
 from initfs.pid1.shutdown import Shutdown, Stage
 from initfs.supervise.scanner import CATCH_ALL
 from initfs.value import fields, replace
@@ -31,7 +31,7 @@ class Ending:
         """The scripts of the end are in DIRECTORY; GRACE is what an order gets that names none."""
         self.shutdown = Shutdown()
         self.on_failsafe: Callable[[str], None] = lambda _why: None
-        self.on_leave: Callable[[str], None] = leaving.leave
+        self.on_leave: Callable[[str], None] = lambda _mode: None
         self._svscan = svscan
         self._scripts = scripts
         self._directory = directory
@@ -71,6 +71,8 @@ class Ending:
             self.ask(mode)
 
     def _ordered(self) -> None:
+        from initfs.pid1 import orders  # not before the first service is up
+
         found, self._rest, wrong = orders.decode(self._rest + (files.take(self._fifo) or b""))
         if wrong:
             say.warning(f"{wrong} bytes of an unknown order ignored")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 
 from initfs import files, say
-from initfs.pid1 import asking, button
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,6 +50,8 @@ def asked(given: Settings) -> str:
     """Why this boot is to be a failsafe one; "" when it is not."""
     if given.parameters.failsafe:
         return "the kernel's command line asks for it"
+    from initfs.pid1 import button  # the first service does not wait for it
+
     if button.pressed(given.base):
         return "somebody holds the button"
     return ""
@@ -60,5 +61,7 @@ def main(argv: list[str]) -> int:
     """The program `failsafe`: ask process 1 for it."""
     if len(argv) > 1:
         raise say.usage(USAGE)
+    from initfs.pid1 import asking
+
     asking.send(asking.Failsafe())
     return say.OK

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from initfs import files, say
 from initfs.loop import NEVER
-from initfs.pid1 import failures, watchdog
+from initfs.pid1 import watchdog
 from initfs.pid1.watchdog import View
 from initfs.value import fields, replace
 
@@ -119,6 +119,8 @@ class Guard:
 
     def _judge(self, name: str, event: str, unit: Unit) -> None:
         """Whether this is a failure that somebody wants something done about."""
+        from initfs.pid1 import failures  # the first service does not wait for it
+
         failed = event == "failed"
         if not failed:
             if not unit.service.wanted or unit.service.leaving:
@@ -132,6 +134,8 @@ class Guard:
             self._on_failure(policy, f"{name} fails")
 
     def _policy(self, unit: Unit) -> str:
+        from initfs.pid1 import failures
+
         try:
             content = files.read(ON_FAILURE, at=unit.directory.fd)
         except OSError:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-import struct
+import sys
 
 from initfs import say
 
@@ -16,7 +16,6 @@ DEVICE = "/dev/watchdog"
 SET_TIMEOUT = 0xC0045706  # _IOWR('W', 6, int), the same everywhere
 BOOT_STATUS, BOOT_STATUS_MIPS = 0x80045702, 0x40045702  # _IOR('W', 2, int)
 CARD_RESET = 0x0020  # WDIOF_CARDRESET: the last reset was the watchdog's
-INT = struct.Struct("i")
 
 
 class Hardware:
@@ -37,8 +36,8 @@ class Hardware:
         except OSError:
             return False
         try:
-            answer = fcntl.ioctl(self.fd, SET_TIMEOUT, INT.pack(self.timeout))
-            self.timeout = INT.unpack(answer)[0]
+            answer = fcntl.ioctl(self.fd, SET_TIMEOUT, self.timeout.to_bytes(4, sys.byteorder))
+            self.timeout = int.from_bytes(answer, sys.byteorder)
         except OSError as error:
             say.warning(f"unable to set the watchdog's time-out: {say.reason(error)}; it keeps its own")
         self.reset = bool(self._boot_status() & CARD_RESET)
@@ -48,8 +47,8 @@ class Hardware:
     def _boot_status(self) -> int:
         mips = os.uname().machine.startswith("mips")
         try:
-            answer = fcntl.ioctl(self.fd, BOOT_STATUS_MIPS if mips else BOOT_STATUS, INT.pack(0))
-            return int(INT.unpack(answer)[0])
+            answer = fcntl.ioctl(self.fd, BOOT_STATUS_MIPS if mips else BOOT_STATUS, bytes(4))
+            return int.from_bytes(answer, sys.byteorder)
         except OSError:
             return 0
 

@@ -6,13 +6,14 @@ Source: `spec/init.md` 7.1 to 7.3, and the FIFO trick of the "s6 init-stage1" ma
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import time
 
 from initfs import files, say, signals
 from initfs.loop import NEVER
-from initfs.pid1 import beginning, failsafe, leaving, memory, parameters, previous, renewal, surroundings
+from initfs.pid1 import beginning, failsafe, memory, parameters, previous, renewal, surroundings
 from initfs.pid1.ending import FINAL, Ending
 from initfs.pid1.failsafe import Failsafe
 from initfs.pid1.guard import Guard
@@ -32,8 +33,20 @@ EVENTS = "/run/initfs/events"
 STAGE2 = "/run/initfs/stage2"  # it is there once that has been run
 LOGGER_LIMIT = 5.0  # seconds that stage 2 waits for the catch-all logger
 SERVICES_MAX = 16000
-# What the tree imports when it is first needed. A package that is replaced under us has other ones: they must be here before.
-LATER = ("adoption", "diagnosis", "kept", "luggage", "mending", "relocation", "sharing")
+# What is imported when it is first needed. A package that is replaced under us has other ones: they must be here before.
+LATER = (
+    "pid1.button",
+    "pid1.failures",
+    "pid1.leaving",
+    "pid1.orders",
+    "supervise.adoption",
+    "supervise.diagnosis",
+    "supervise.kept",
+    "supervise.luggage",
+    "supervise.mending",
+    "supervise.relocation",
+    "supervise.sharing",
+)
 # What a signal asks for (`spec/init.md` 7.2). TERM, QUIT and HUP mean nothing to process 1.
 COMMANDS = {
     signals.INT: "rt",
@@ -69,8 +82,6 @@ class Init:
         self.failsafe = Failsafe(self.scripts, self.tree.journal, console, given.scripts)
         self.ending.on_failsafe = self.failsafe.enter
         self.ending.on_leave = self._leave
-        if given.container:
-            self.ending.on_leave = lambda mode: leaving.leave_container(mode, sync=given.sync)
         self._told = False
         self.failures = renewal.read(os.environ)
         self.booting = os.path.exists(STAGE2)  # it has been run
@@ -189,6 +200,10 @@ class Init:
             self.scripts.run("healthy", script)
 
     def _leave(self, mode: str) -> None:
+        from initfs.pid1 import leaving
+
+        if self.settings.container:
+            leaving.leave_container(mode, sync=self.settings.sync)
         previous.leave_word(mode)
         leaving.leave(mode, f"{self.settings.scripts}/{FINAL}")
 
@@ -247,7 +262,7 @@ class Init:
 def _complete() -> None:
     """Have all of our program in memory, in one version: it may be replaced on the disk at any time."""
     for name in LATER:
-        __import__(f"initfs.supervise.{name}")
+        __import__(f"initfs.{name}")
 
 
 def _nothing(_status: int) -> None:
@@ -269,6 +284,8 @@ def main(argv: list[str]) -> int:
     surroundings.wait(os.environ.pop("INITFS_WAIT", ""))
     surroundings.limit(os.environ.get("INITFS_LIMITS", ""))
     program = begin(started, given)
+    gc.freeze()  # what is here stays for ever
+    gc.enable()
     while True:
         try:
             keep_turning(program.turn)

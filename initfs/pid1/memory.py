@@ -6,7 +6,7 @@ Children: the kernel picks the largest by /proc/PID/oom_score_adj, which they in
 
 from __future__ import annotations
 
-from initfs import files, kernel, say
+from initfs import files, say
 
 AFFORDABLE = 64 << 10  # kB of memory from which on our few MB may be locked
 SWAPS, MEMINFO = "/proc/swaps", "/proc/meminfo"
@@ -26,6 +26,8 @@ def lock() -> bool:
         return False
     if not worth_locking(swaps, meminfo):
         return False
+    from initfs import kernel
+
     return files.tried("lock our memory", kernel.lock_memory)
 
 
