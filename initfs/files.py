@@ -45,6 +45,14 @@ def write(path: str, content: bytes, *, at: int | None = None, mode: int = 0o644
     os.rename(new, path, src_dir_fd=at, dst_dir_fd=at)
 
 
+def empty(path: str, *, at: int | None = None) -> None:
+    """Have an empty file: one that is there becomes empty in one step, which is cheaper than replacing it."""
+    try:
+        os.close(os.open(path, _REPLACE & ~os.O_CREAT, dir_fd=at))
+    except OSError:
+        write(path, b"", at=at)
+
+
 def put(path: str, content: bytes) -> None:
     """Write to a file that is there, in one piece: a knob of the kernel's."""
     fd = os.open(path, os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC)

@@ -1,5 +1,6 @@
 """A service directory, read at the moment of use: one value per file, absent is the default, invalid is a warning and
-the default. No parser, no cache: whoever edits a file need not tell anybody.
+the default. No parser, no cache: whoever edits a file need not tell anybody. Only which files there are is known for as long as the
+directory has not changed.
 
 Source: `spec/supervision.md` 1.3.
 """
@@ -7,6 +8,7 @@ Source: `spec/supervision.md` 1.3.
 from __future__ import annotations
 
 import os
+import time
 
 from initfs import files, say, signals
 from initfs.supervise.model import NEVER, Policy
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
+TICKS, SECOND = 50_000_000, 1_000_000_000  # nanoseconds: several ticks of any kernel
 TALLY = 100  # deaths remembered when `max-death-tally` does not say
 TALLY_MAX = 4096
 
@@ -50,6 +53,7 @@ POLICY = frozenset(
 START = frozenset(("notification-fd", "lock-fd", "flag-newpidns", "keep-fd"))
 KNOBS = POLICY | START | {"down", "control", "max-death-tally"}
 NONE: frozenset[str] = frozenset()
+UNKNOWN = -1
 
 
 class Directory:
@@ -58,7 +62,7 @@ class Directory:
     One of O_PATH will do, and each child closes such a copy in a third of the time: neither a lock nor a watch can depend on it.
     """
 
-    __slots__ = ("_listed", "_names", "_said", "_turns", "fd", "name")
+    __slots__ = ("_listed", "_names", "_said", "_stamp", "_turns", "fd", "name")
 
     def __init__(self, fd: int, name: str, turns: Callable[[], int] | None = None) -> None:
         """TURNS counts the turns of a loop: within one, the directory is listed once."""
@@ -66,6 +70,7 @@ class Directory:
         self.name = name
         self._turns = turns
         self._listed = -1
+        self._stamp = UNKNOWN
         self._names = NONE
         self._said = NONE
 
@@ -106,13 +111,20 @@ class Directory:
         """Which knobs there are, looked for once a turn of the loop; none when it cannot be read, which is said once."""
         turn = self._turns() if self._turns else self._listed + 1
         if turn != self._listed:
+            self._listed = turn
             try:
-                self._names = KNOBS.intersection(self._list()) or NONE
+                self._look()
             except OSError as error:
                 self._warn(f"unable to read the service directory: {say.reason(error)}")
-                self._names = NONE
-            self._listed = turn
+                self._names, self._stamp = NONE, UNKNOWN
         return self._names
+
+    def _look(self) -> None:
+        """List the directory, unless its stamp says that no entry has come or gone since that was done last."""
+        stamp = os.stat(self.fd).st_ctime_ns
+        if stamp != self._stamp:
+            self._stamp = stamp if telling(stamp, time.time_ns()) else UNKNOWN
+            self._names = KNOBS.intersection(self._list()) or NONE
 
     def _list(self) -> list[str]:
         fd = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self.fd)
@@ -154,6 +166,14 @@ class Directory:
         if text not in self._said:
             self._said |= {text}
             say.warning(f"{self.name}: {text}")
+
+
+def telling(stamp: int, now: int) -> bool:
+    """Whether each change of a file from NOW on (nanoseconds since 1970) will give it another ctime than STAMP.
+
+    The kernel stamps with the time of its last tick, 100 or more a second; a file system without room for it, with whole seconds.
+    """
+    return now - stamp > TICKS and stamp % SECOND != 0
 
 
 def number(text: str) -> int | None:

@@ -122,8 +122,10 @@ class Protocol:
         if failure != old_failure:
             content = failure.encode(errors="replace") + b"\n" * bool(failure)
             files.write("supervise/failure", content, at=self._at)
-        if pid != old_pid:
-            files.write("supervise/pid", b"%d\n" % pid if pid else b"", at=self._at)
+        if pid and pid != old_pid:
+            files.write("supervise/pid", b"%d\n" % pid, at=self._at)
+        elif pid != old_pid:
+            files.empty("supervise/pid", at=self._at)
         if stat != old_stat:
             files.write("supervise/stat", stat.encode() + b"\n", at=self._at)
         if old_pid < 0:
@@ -155,11 +157,33 @@ class Protocol:
         """Append a death to death_tally, of which the last KEEP are remembered."""
         signum = status & 0x7F
         record = stamp + bytes([128 + signum if signum else status >> 8 & 0xFF, signum])
+        if self._append(record, keep * RECORD):
+            return
         old = files.read(TALLY, at=self._at, size=65536) or b""
         kept = b"" if len(old) % RECORD else old
         content = (kept + record)[-keep * RECORD :] if keep else b""
         if content or kept:
             files.write(TALLY, content, at=self._at)
+
+    def _append(self, record: bytes, most: int) -> bool:
+        """Whether the tally is one that a record could simply be added to, in one write. It never has more than MOST bytes."""
+        flags = os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            fd = os.open(TALLY, flags, dir_fd=self._at)
+        except OSError:
+            return False
+        try:
+            size = os.lseek(fd, 0, os.SEEK_END)
+            if size % RECORD or size + RECORD > most:
+                return False
+            if os.write(fd, record) == RECORD:
+                return True
+            os.ftruncate(fd, size)
+        except OSError:
+            return False
+        finally:
+            os.close(fd)
+        return False
 
     def open_service_lock(self) -> int:
         """A descriptor of `supervise/service-lock`, to be locked and held by the service."""

@@ -83,7 +83,7 @@ class Unit:
         self._notification = self._pidfd = -1
         self._custom: Custom | None = None
         self.closed = False
-        self._deaths: tuple[tuple[bytes, int], ...] = ()
+        self._deaths: tuple[tuple[int, int], ...] = ()
         self._changed = time.time_ns()
         self._since = self._spawning = boot_time()
         self._readied = 0
@@ -224,9 +224,7 @@ class Unit:
             case Kill(pid, signum):
                 process.kill(pid, signum)
             case Tally(status):
-                from initfs import tai
-
-                self._deaths += ((tai.pack(time.time_ns(), tai.LEAP), status),)  # only s6's tools read it
+                self._deaths += ((time.time_ns(), status),)
             case MarkDown(down):
                 self.directory.mark_down(down)
             case Publish():
@@ -235,9 +233,12 @@ class Unit:
 
     def _record_deaths(self) -> None:
         """Write down deaths, after the restart that they led to."""
+        from initfs import tai
+
         deaths, self._deaths = self._deaths, ()
-        for stamp, status in deaths:
+        for when, status in deaths:
             try:
+                stamp = tai.pack(when, tai.LEAP)  # only s6's tools read it
                 self.protocol.record_death(stamp, status, self.directory.tally())
             except FileNotFoundError:
                 return  # the directory was removed while the service ran

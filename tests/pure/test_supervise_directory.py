@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 from initfs import signals
-from initfs.supervise.directory import Directory
+from initfs.supervise.directory import SECOND, Directory, telling
 from initfs.supervise.model import NEVER, Policy
 
 TYPE_CHECKING = False
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+NAMES = os.listdir
+LATER = 1 << 62  # nanoseconds: whatever has been changed was changed long ago
 KNOBS = (
     "down-signal",
     "reload-signal",
@@ -193,3 +195,37 @@ def test_a_removed_directory_is_said_once(
     directory.mark_down(down=True)
     assert capfd.readouterr().err.count("warning") <= 2
     tmp_path.mkdir()
+
+
+def test_a_directory_that_has_not_changed_is_not_listed_again_and_each_change_is_seen(
+    directory: Directory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = []
+
+    def listing(fd: int) -> list[str]:
+        listed.append(fd)
+        return NAMES(fd)
+
+    monkeypatch.setattr("initfs.supervise.directory.os.listdir", listing)
+    monkeypatch.setattr("initfs.supervise.directory.time.time_ns", lambda: LATER)
+    (tmp_path / "data").touch()
+    assert tmp_path.stat().st_ctime_ns % SECOND
+    assert [directory.names() for _ in range(5)] == [frozenset()] * 5
+    assert len(listed) == 1
+    before = tmp_path.stat()
+    while tmp_path.stat().st_ctime_ns == before.st_ctime_ns:
+        (tmp_path / "finish").touch()
+        (tmp_path / "finish").unlink()
+    (tmp_path / "finish").touch()
+    os.utime(tmp_path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert directory.names() == {"finish"}
+    assert directory.policy().finish
+
+
+def test_the_stamp_of_a_directory_tells_only_when_it_is_old_and_has_more_than_seconds() -> None:
+    now = 1_000 * SECOND + 5
+    assert telling(now - 60_000_000, now)
+    assert not telling(now - 40_000_000, now)  # what comes now may get the same
+    assert not telling(now, now)
+    assert not telling(now + 3_600 * SECOND, now)  # the clock has been set back
+    assert not telling(990 * SECOND, now)  # a file system that counts seconds
