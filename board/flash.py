@@ -15,6 +15,7 @@ from xml.etree import ElementTree as ET
 from board import host
 from board.disk import layout, target
 from board.host import Failure
+from initfs.disk import enlarge, place, table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from board.disk.target import Target
     from board.model import Disk
     from board.report import Report
+    from initfs.disk.table import Growth
 
 PIECE = 1 << 20
 
@@ -41,8 +43,10 @@ def write(
     if not confirm(question(found, image, board)):
         raise Failure(f"write {image.name} to {device}", "nobody said yes", "--yes says so", usage=True)
     host.need(["bmap-tools"])
+    if keep_data and found.kind == "disk" and (growth := kept(image, found.size)):
+        return around(image, device, growth, report)
     with report.step(f"write {image.name}"):
-        if found.kind in {"file", "absent"}:
+        if found.kind == "absent" or (found.kind == "file" and not keep_data):
             sparse(found, record["bytes"])
         words = ["bmaptool", "--quiet", "copy", "--bmap", f"{image}.bmap", str(image), device]
         host.run(words, what=f"write {image.name} to {device}")
@@ -50,6 +54,36 @@ def write(
             clear(device, disk)
     with report.step("read it back"):
         return verify(image, device)
+
+
+def kept(image: Path, size: int) -> Growth | None:
+    """Return the table for a disk of SIZE bytes whose data stay: the machine has made their partition larger than the image's."""
+    try:
+        return enlarge.planned(str(image), size // table.SECTOR, int(place.DATA))
+    except table.Unclear:
+        return None
+
+
+def around(image: Path, device: str, growth: Growth, report: Report) -> int:
+    """Write what the image has before the data partition, and nothing behind: its second GPT would be among the data."""
+    limit = growth.start * table.SECTOR
+    with (
+        report.step(f"write {image.name}"),
+        host.failing(f"write to {device}"),
+        image.open("rb") as source,
+        open(device, "r+b") as written,
+    ):
+        for offset, size in pieces(image, limit):
+            source.seek(offset)
+            written.seek(offset)
+            written.write(source.read(size))
+        written.flush()
+        os.fsync(written.fileno())
+    with report.step("read it back"):
+        count = verify(image, device, limit)
+    with host.failing(f"write to {device}"):
+        enlarge.put(device, growth)
+    return count
 
 
 def described(image: Path) -> dict[str, Any]:
@@ -105,21 +139,25 @@ def ranges(bmap: str) -> Iterator[tuple[int, int]]:
         yield start, min((int(last or first) + 1) * block, size) - start
 
 
-def verify(image: Path, device: str) -> int:
-    """Read back and compare; return the number of bytes. Raises Failure naming the first offset that differs."""
+def pieces(image: Path, limit: int) -> Iterator[tuple[int, int]]:
+    """Yield (offset, bytes) of what an image has before LIMIT, none larger than PIECE."""
+    for start, length in ranges(image.with_name(f"{image.name}.bmap").read_text()):
+        end = min(start + length, limit)
+        for offset in range(start, end, PIECE):
+            yield offset, min(PIECE, end - offset)
+
+
+def verify(image: Path, device: str, limit: int = sys.maxsize) -> int:
+    """Read back and compare, up to LIMIT; return the number of bytes. Raises Failure naming the first offset that differs."""
     done = 0
     with host.failing(f"read {device}"), image.open("rb") as wanted, open(device, "rb") as found:
         # what is compared must come from the device, not from memory
         os.posix_fadvise(found.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-        for start, length in ranges(image.with_name(f"{image.name}.bmap").read_text()):
-            for offset in range(start, start + length, PIECE):
-                size = min(PIECE, start + length - offset)
-                wanted.seek(offset)
-                found.seek(offset)
-                if wanted.read(size) != found.read(size):
-                    why = f"what is read back differs at {offset}"
-                    raise Failure(
-                        f"write {image.name} to {device}", why, "the card may be worn out, or a fake"
-                    )
-                done += size
+        for offset, size in pieces(image, limit):
+            wanted.seek(offset)
+            found.seek(offset)
+            if wanted.read(size) != found.read(size):
+                why = f"what is read back differs at {offset}"
+                raise Failure(f"write {image.name} to {device}", why, "the card may be worn out, or a fake")
+            done += size
     return done

@@ -50,6 +50,7 @@ PURE = (
     "initfs/disk/identity.py",
     "initfs/disk/offered.py",
     "initfs/disk/slots.py",
+    "initfs/disk/table.py",
     "initfs/supervise/status.py",
     "initfs/supervise/luggage.py",
     "initfs/supervise/waiting.py",

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from board.model import Board, Disk, Profile
 
 SLOTS = frozenset({"fit", "systemd-boot"})  # loaders that choose between two slots
-PROGRAMS = ("e2fsprogs:/usr/sbin/mke2fs", "e2fsprogs:/usr/sbin/e2fsck")
+PROGRAMS = tuple(f"e2fsprogs:/usr/sbin/{name}" for name in ("mke2fs", "e2fsck", "resize2fs"))
 VERIFIER = "signify-openbsd:/usr/bin/signify-openbsd"
 # Loaded when something is mounted; crc32c is what ext4 asks the kernel's crypto for by that name.
 MODULES = ("vfat", "nls_ascii", "nls_cp437", "ext4", "crc32c_generic")

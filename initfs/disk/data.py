@@ -1,7 +1,8 @@
 """mount-data: brings the data partition to /data, whatever state it is in.
 
-A new one gets a file system; one that was not unmounted is checked; one that cannot be repaired is made anew, with what could be
-read of it in /data/aside. If nothing helps, /data lives in memory: a machine without its data still boots.
+It gets what the disk has behind it. A new one gets a file system; one that was not unmounted is checked; one that cannot be
+repaired is made anew, with what could be read of it in /data/aside. If nothing helps, /data lives in memory: a machine without its
+data still boots.
 """
 
 from __future__ import annotations
@@ -9,8 +10,9 @@ from __future__ import annotations
 import os
 
 from initfs import files, options, say
-from initfs.disk import command, place
-from initfs.disk.identity import content
+from initfs.disk import command, enlarge, place
+from initfs.disk.identity import content, extent
+from initfs.disk.table import LEAST, SECTOR
 
 USAGE = "mount-data [-t seconds]"
 WHERE, SALVAGED, STATE = "/data", "/run/initfs/salvaged", "/run/initfs/data"
@@ -29,6 +31,8 @@ def main(argv: list[str]) -> int:
         return say.OK
     limit = options.number(dict(given).get("t", str(WAIT)), USAGE)
     device = place.awaited(wanted, limit).get(place.DATA)
+    if device:
+        enlarge.fill(device)
     state = bring(device) if device else ""
     if not state:
         say.warning(f"{WHERE} is in memory: what is written there is lost at the end")
@@ -40,14 +44,16 @@ def main(argv: list[str]) -> int:
 def bring(device: str) -> str:
     """Have the partition at /data; returns what was done: mounted, repaired, made, remade; "" when nothing helped."""
     try:
-        found = content(files.read(device, size=START) or b"")
+        start = files.read(device, size=START) or b""
     except OSError as error:
         say.warning(f"unable to read {device}: {say.reason(error)}")
         return ""
+    found = content(start)
     if found == "blank":
         return "made" if make(device) and mount(device) else ""
     if found == "ext4":
         if sound(device) and mount(device):
+            stretch(device, start)
             return "mounted"
         say.warning(f"{device} has errors that need a decision: repairing")
         if repaired(device) and mount(device):
@@ -75,6 +81,17 @@ def make(device: str) -> bool:
 def mount(device: str, more: str = "") -> bool:
     """Mount it at /data; True when that went well."""
     return command.run(["mount", "-t", "ext4", "-o", f"nosuid,nodev,noatime{more}", device, WHERE]) == 0
+
+
+def stretch(device: str, start: bytes) -> None:
+    """Have a mounted file system, which begins with START, fill a partition that has become larger. Its data stay usable meanwhile."""
+    fd = os.open(device, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        size = os.lseek(fd, 0, os.SEEK_END)
+    finally:
+        os.close(fd)
+    if size - extent(start) >= LEAST * SECTOR:
+        command.run(["resize2fs", device])
 
 
 def remake(device: str) -> bool:

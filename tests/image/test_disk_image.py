@@ -15,6 +15,7 @@ import pytest
 
 from board import flash, host, model
 from board.disk import build, history
+from board.disk.target import Target
 from board.host import Failure
 from board.ours import Sources
 from board.report import Report
@@ -118,6 +119,37 @@ def test_a_disk_is_flashed_to_a_loop_device_and_a_mounted_or_small_one_is_refuse
                 flash.write(Path(grown), larger, "qemu-arm64", device, report, confirm=lambda _: True)
     finally:
         subprocess.run(["losetup", "--detach", device], check=True)
+
+
+def test_data_that_are_kept_stay_where_the_machine_has_put_them_on_a_larger_disk(
+    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert BOARD.disk
+    card, image = tmp_path / "card", made.path.stat().st_size
+    card.touch()
+    os.truncate(card, 2 * image)
+    data = (BOARD.disk.start + BOARD.disk.boot) << 20
+    mine = bytes(range(256)) * 4096
+    for offset in (data, image - len(mine), image):  # where the image's second table would be, too
+        with card.open("r+b") as file:
+            file.seek(offset)
+            file.write(mine)
+    monkeypatch.setattr("board.disk.target.look", lambda path: Target(path=path, kind="disk", size=2 * image))
+
+    with Report("quiet") as report:
+        flash.write(
+            made.path, BOARD.disk, "qemu-arm64", str(card), report, confirm=lambda _: True, keep_data=True
+        )
+
+    with card.open("rb") as file:
+        for offset in (data, image - len(mine), image):
+            file.seek(offset)
+            assert file.read(len(mine)) == mine
+    assert "No errors detected" in host.run(["sfdisk", "--verify", card], what="verify the table").decode()
+    said = json.loads(host.run(["sfdisk", "--json", card], what="read the table"))["partitiontable"][
+        "partitions"
+    ]
+    assert [row["size"] >> 11 for row in said] == [BOARD.disk.boot, (2 * image - data >> 20) - 1]
 
 
 def test_a_smaller_partition_than_its_files_is_refused_and_leaves_no_image(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import subprocess
 import threading
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -44,6 +45,11 @@ class Disk:
     def fresh(self) -> None:
         """Begin anew, as on a card that was just written."""
         subprocess.run(["cp", "--sparse=always", self.made.path, self.path], check=True)
+
+    def enlarge(self, times: int = 2) -> None:
+        """Have the image on a larger card than it was made for."""
+        assert self.board.disk
+        os.truncate(self.path, self.board.disk.size * times << 20)
 
     def machine(self, **options: object) -> Machine:
         """A machine that starts from the copy and writes to it."""

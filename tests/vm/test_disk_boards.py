@@ -32,16 +32,21 @@ def after_boot(disk: Disk, *commands: str) -> list[str]:
 
 @pytest.mark.xdist_group("disk-arm64")
 @pytest.mark.parametrize(("board", "chain"), [("qemu-riscv64", "disk"), ("qemu-x86_64", "bios")])
-def test_a_disk_starts_by_its_own_chain_and_makes_its_data_partition(
+def test_a_disk_starts_by_its_own_chain_and_its_data_partition_fills_it(
     board: str, chain: str, tmp_path: Path
 ) -> None:
     disk = Disk(board, chain, tmp_path)
+    disk.enlarge()
+    assert disk.board.disk
 
-    state, mounts, identity = after_boot(
-        disk, "cat /run/initfs/data", "cat /proc/mounts", "cat /etc/initfs/board"
+    state, mounts, identity, space = after_boot(
+        disk, "cat /run/initfs/data", "cat /proc/mounts", "cat /etc/initfs/board", "df -m /data"
     )
 
     assert state == "made\n"
+    assert int(space.splitlines()[-1].split()[1]) > disk.board.disk.size, "more than the whole image has"
+    verified = subprocess.run(["sfdisk", "--verify", disk.path], capture_output=True, text=True, check=True)
+    assert "No errors detected" in verified.stdout
     assert " /data ext4 " in mounts
     assert f"CHAIN={chain}\n" in identity
 
