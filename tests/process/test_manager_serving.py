@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from initfs import loop
+from initfs.chain import child
 from initfs.local import sockets
 from initfs.manager import oneshot, orders, serving
+from tests.process.local_world import public
 from tests.process.manager_world import RUNNER
 from tests.process.tree import PATIENCE
 
@@ -210,21 +212,32 @@ class Dying(Desk):
         return super()._begin(which, number, milliseconds, descriptors)
 
 
-def test_what_a_killed_runner_had_not_begun_is_ordered_again_and_nothing_else(tmp_path: Path) -> None:
+@pytest.fixture
+def live() -> Iterator[Path]:
+    """A live directory with the runner's service directory and nothing else."""
+    with public() as found:
+        (found / "servicedirs" / RUNNER).mkdir(parents=True)
+        yield found
+
+
+def die(directory: Path, writing: int) -> int:
+    """Serve until we are killed, from when on a byte says that we do."""
+    dying = Dying(directory, 10, orders.SOCKET)
+    os.write(writing, b"x")
+    while True:
+        dying.around.turn(dying.server.retry)
+        dying.server.work()
+
+
+def test_what_a_killed_runner_had_not_begun_is_ordered_again_and_nothing_else(live: Path) -> None:
     # SM-189 (partly)
-    directory = tmp_path / "servicedirs" / RUNNER
-    directory.mkdir(parents=True)
     reading, writing = os.pipe()
-    pid = os.fork()
-    if not pid:
-        dying = Dying(directory, 10, orders.SOCKET)
-        os.write(writing, b"x")
-        while True:
-            dying.around.turn(dying.server.retry)
-            dying.server.work()
-    os.read(reading, 1)
+    pid = child.fork(lambda: die(live / "servicedirs" / RUNNER, writing))
+    os.close(writing)
+    assert os.read(reading, 1) == b"x"
+    os.close(reading)
     around, ended, again = loop.Loop(), dict[int, str](), list[int]()
-    runner = oneshot.Runner(around, str(tmp_path), ended.__setitem__, again.append)
+    runner = oneshot.Runner(around, str(live), ended.__setitem__, again.append)
     for number in (5, 3, 8, 1):
         runner.order(number, 1, 0)
     runner.flush()
@@ -238,14 +251,12 @@ def test_what_a_killed_runner_had_not_begun_is_ordered_again_and_nothing_else(tm
     around.close()
 
 
-def test_a_runner_that_lives_and_hangs_up_is_not_asked_again(tmp_path: Path) -> None:
+def test_a_runner_that_lives_and_hangs_up_is_not_asked_again(live: Path) -> None:
     # SM-189 (partly)
-    directory = tmp_path / "servicedirs" / RUNNER
-    directory.mkdir(parents=True)
-    listener = sockets.bind(str(directory / orders.SOCKET))
+    listener = sockets.bind(str(live / "servicedirs" / RUNNER / orders.SOCKET))
     listener.listen(1)
     around, ended, again = loop.Loop(), dict[int, str](), list[int]()
-    runner = oneshot.Runner(around, str(tmp_path), ended.__setitem__, again.append)
+    runner = oneshot.Runner(around, str(live), ended.__setitem__, again.append)
     runner.order(5, 1, 0)
     runner.flush()
     os.close(sockets.accept(listener)[0])
