@@ -19,9 +19,14 @@ MIB = 1 << 20
 SCRIPT = "label: {}\nstart=2048, size=32768\nstart=34816, size=40960\n"
 
 
+def run(*words: str, text: str = "") -> str:
+    """Run a program that a user's PATH may not have."""
+    env = {**os.environ, "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin"}
+    return subprocess.run(words, input=text, capture_output=True, text=True, check=True, env=env).stdout
+
+
 def sfdisk(path: Path, *options: str, text: str = "") -> str:
-    words = ["sfdisk", *options, str(path)]
-    return subprocess.run(words, input=text, capture_output=True, text=True, check=True).stdout
+    return run("sfdisk", *options, str(path), text=text)
 
 
 @pytest.mark.parametrize("label", ["dos", "gpt"])
@@ -89,18 +94,18 @@ def test_a_file_system_that_was_mounted_fills_a_partition_that_has_become_larger
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "data"
-    run: list[list[str]] = []
+    called: list[list[str]] = []
     path.touch()
     os.truncate(path, 20 * MIB)
-    subprocess.run(["mke2fs", "-q", "-F", "-t", "ext4", path], check=True)
+    run("mke2fs", "-q", "-F", "-t", "ext4", str(path))
     start = path.read_bytes()[: data.START]
     assert content(start) == "ext4"
     assert extent(start) == 20 * MIB
     assert extent(start[: 1024 + 24] + b"\xff" * 4 + start[1024 + 28 :]) == 0, "no block is so large"
-    monkeypatch.setattr("initfs.disk.command.run", run.append)
+    monkeypatch.setattr("initfs.disk.command.run", called.append)
 
     data.stretch(str(path), start)
-    assert run == []
+    assert called == []
     os.truncate(path, 30 * MIB)
     data.stretch(str(path), start)
-    assert run == [["resize2fs", str(path)]]
+    assert called == [["resize2fs", str(path)]]
