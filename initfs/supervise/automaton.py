@@ -92,7 +92,7 @@ def step(s: Service, event: Event, now: float, policy: Policy) -> Step:
             target = -s.pid if policy.kill_group else s.pid
             return killed_again(s, target, now)
         case Phase.FINISH, Spawned(pid):
-            return replace(s, pid=pid), []
+            return replace(s, pid=pid, deadline=now + policy.timeout_finish), []
         case Phase.FINISH, Died(status) if status == PERMANENT:
             why = Publish("failed", "O", "finish asked not to be restarted")
             return settle(replace(s, wanted=False), now, [why])

@@ -141,12 +141,11 @@ class Unit:
         if self.closed:
             return
         events = [event]
-        now = self._tree.now
         while events:
             event = events.pop(0)
             if self.service.pid or isinstance(event, NEWS):
                 self._policy = self.directory.policy()
-            self.service, effects = step(self.service, event, now, self._policy)
+            self.service, effects = step(self.service, event, self._tree.now, self._policy)
             for effect in effects:
                 answer = self._obey(effect)
                 if answer is not None:

@@ -235,6 +235,14 @@ def test_finish_with_125_is_a_permanent_failure() -> None:
     assert "".join(effect.letters for effect in effects if isinstance(effect, Publish)) == "OD"
 
 
+def test_finish_has_its_time_from_its_own_start_on() -> None:
+    # SUP-041 (partly)
+    policy = Policy(finish=True, timeout_finish=5.0)
+    dead, _ = step(Service(phase=Phase.UP, pid=9), Died(0), 100.0, policy)
+    finishing, _ = step(dead, Spawned(10), 102.0, policy)
+    assert (finishing.phase, finishing.pid, finishing.deadline) == (Phase.FINISH, 10, 107.0)
+
+
 def test_an_explicit_start_is_not_throttled() -> None:
     # SUP-038
     service, _ = life((0.0, Spawned(7)), (0.1, Died(1)), policy=Policy())
