@@ -10,7 +10,8 @@ import sys
 import pytest
 
 from tests.namespace.machine import wait_until
-from tests.process.tree import ROOT, Tree, children, wait_exists
+from tests.process.tree import ROOT, Tree
+from tests.process.waiting import children, wait_exists
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -18,7 +18,8 @@ from initfs.supervise import automaton, scandir, starting, tree
 from initfs.supervise.scanner import Options, Svscan
 from initfs.supervise.status import decode
 from initfs.supervise.svstat import Seen
-from tests.process.tree import children, make_service
+from tests.process.service import make_service
+from tests.process.waiting import children
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

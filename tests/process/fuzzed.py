@@ -6,7 +6,8 @@ import os
 import shutil
 import time
 
-from tests.process.tree import Tree, alive
+from tests.process.tree import Tree
+from tests.process.waiting import alive
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

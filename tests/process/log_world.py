@@ -9,7 +9,8 @@ import time
 from pathlib import Path
 
 from initfs.log.archives import PREVIOUS
-from tests.process.tree import PATIENCE, ROOT, Late, ours
+from tests.process.tree import ROOT, ours
+from tests.process.waiting import PATIENCE, Late
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ import time
 from typing import TYPE_CHECKING
 
 from initfs import main
-from tests.process.tree import PATIENCE, ROOT, Tree
+from tests.process.tree import ROOT, Tree
+from tests.process.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -11,7 +11,8 @@ import pytest
 from initfs.supervise import adoption
 from initfs.supervise.status import DOWN, FINISH, RUN, Status
 from tests.namespace.machine import wait_until
-from tests.process.tree import Tree, alive, children, wait_dead
+from tests.process.tree import Tree
+from tests.process.waiting import alive, children, wait_dead
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -9,7 +9,9 @@ import time
 
 import pytest
 
-from tests.process.tree import LISTENER, Tree, alive
+from tests.process.service import LISTENER
+from tests.process.tree import Tree
+from tests.process.waiting import alive
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

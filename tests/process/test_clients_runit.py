@@ -13,7 +13,9 @@ import time
 
 import pytest
 
-from tests.process.tree import LISTENER, SLEEP, Tree, alive, make_service, wait_exists
+from tests.process.service import LISTENER, SLEEP, make_service
+from tests.process.tree import Tree
+from tests.process.waiting import alive, wait_exists
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -7,7 +7,9 @@ import subprocess
 
 import pytest
 
-from tests.process.tree import LISTENER, READY_ON_3, SLEEP, Tree, alive, make_service, wait_exists
+from tests.process.service import LISTENER, READY_ON_3, SLEEP, make_service
+from tests.process.tree import Tree
+from tests.process.waiting import alive, wait_exists
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

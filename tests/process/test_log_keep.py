@@ -6,7 +6,7 @@ import signal
 
 from initfs.log import keep
 from tests.process.log_world import ENVIRONMENT, Running, archives, content, run, until
-from tests.process.tree import PATIENCE
+from tests.process.waiting import PATIENCE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -14,7 +14,8 @@ import time
 import pytest
 
 from tests.process.log_world import ENVIRONMENT, Running, archives, content, run, until
-from tests.process.tree import PATIENCE, ours
+from tests.process.tree import ours
+from tests.process.waiting import PATIENCE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ import pytest
 
 from initfs import tai
 from tests.process.log_world import ENVIRONMENT, run, until
-from tests.process.tree import PATIENCE, ours
+from tests.process.tree import ours
+from tests.process.waiting import PATIENCE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

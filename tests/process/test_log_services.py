@@ -10,7 +10,8 @@ import sys
 import pytest
 
 from tests.process.log_world import content, until
-from tests.process.tree import ROOT, Tree, wait_exists
+from tests.process.tree import ROOT, Tree
+from tests.process.waiting import wait_exists
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

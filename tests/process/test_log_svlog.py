@@ -14,7 +14,7 @@ import termios
 import pytest
 
 from tests.process.log_world import ENVIRONMENT, Running, archives, content, run, until
-from tests.process.tree import PATIENCE
+from tests.process.waiting import PATIENCE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import os
 import signal
 
 from tests.process.manager_world import INTERNAL, World, chained
-from tests.process.tree import PATIENCE
+from tests.process.waiting import PATIENCE
 
 
 def test_services_come_up_after_what_they_need_and_go_down_before_it(world: World) -> None:

@@ -11,7 +11,8 @@ import sys
 import time
 
 from tests.process.manager_world import INTERNAL, RUNNER, World
-from tests.process.tree import PATIENCE, ROOT, alive, children
+from tests.process.tree import ROOT
+from tests.process.waiting import PATIENCE, alive, children
 
 
 def test_a_oneshot_has_its_time_and_is_ended_after_it(world: World) -> None:

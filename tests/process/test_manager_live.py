@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from initfs.manager import init
 from tests.process.manager_world import INTERNAL, World
-from tests.process.tree import wait_exists
+from tests.process.waiting import wait_exists
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.process.local_world import until
 from tests.process.manager_world import RUNNER, World
-from tests.process.tree import PATIENCE
+from tests.process.waiting import PATIENCE
 
 
 def test_a_change_survives_the_death_of_a_runner_that_had_begun_nothing_of_it(world: World) -> None:

@@ -7,7 +7,7 @@ import select
 import time
 from typing import TYPE_CHECKING
 
-from tests.process.tree import PATIENCE, Ear
+from tests.process.waiting import PATIENCE, Ear
 
 if TYPE_CHECKING:
     from pathlib import Path

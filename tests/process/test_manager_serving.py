@@ -17,7 +17,7 @@ from initfs.local import sockets
 from initfs.manager import oneshot, orders, serving
 from tests.process.local_world import public
 from tests.process.manager_world import RUNNER
-from tests.process.tree import PATIENCE
+from tests.process.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

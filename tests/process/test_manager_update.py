@@ -7,7 +7,7 @@ import os
 import shutil
 
 from tests.process.manager_world import World, consistent, update
-from tests.process.tree import PATIENCE
+from tests.process.waiting import PATIENCE
 
 
 def test_what_did_not_change_goes_on_and_a_new_script_counts_at_the_next_start(world: World) -> None:

@@ -11,7 +11,7 @@ from initfs.supervise import scandir
 from initfs.supervise.scandir import Limits, Scandir
 from initfs.supervise.tree import Tree
 from initfs.value import replace
-from tests.process.tree import make_service
+from tests.process.service import make_service
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ import sys
 
 import pytest
 
-from tests.process.tree import ROOT, Tree, alive
+from tests.process.tree import ROOT, Tree
+from tests.process.waiting import alive
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from initfs.supervise import client
 from initfs.supervise.runit import proctitle, utmpset
 from tests.process.notify_world import ENVIRONMENT, PATIENCE, end, ours, real, run, start
 from tests.process.small_tree import Tree
-from tests.process.tree import alive
+from tests.process.waiting import alive
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

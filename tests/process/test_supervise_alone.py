@@ -14,20 +14,9 @@ import pytest
 
 from initfs.notify import fifodir
 from initfs.supervise.status import decode
-from tests.process.tree import (
-    LISTEN,
-    MARK,
-    PATIENCE,
-    ROOT,
-    SLEEP,
-    Ear,
-    alive,
-    make_service,
-    marked,
-    ours,
-    wait_dead,
-    wait_exists,
-)
+from tests.process.service import LISTEN, SLEEP, make_service
+from tests.process.tree import ROOT, ours
+from tests.process.waiting import MARK, PATIENCE, Ear, alive, marked, wait_dead, wait_exists
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -10,7 +10,9 @@ import subprocess
 
 import pytest
 
-from tests.process.tree import LISTENER, Tree, alive, wait_dead
+from tests.process.service import LISTENER
+from tests.process.tree import Tree
+from tests.process.waiting import alive, wait_dead
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

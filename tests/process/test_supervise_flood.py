@@ -14,7 +14,8 @@ import pytest
 
 from tests.process.fuzzed import ROUNDS, Fuzzed
 from tests.process.log_world import until
-from tests.process.tree import MARK, READY_ON_3, alive, make_service
+from tests.process.service import READY_ON_3, make_service
+from tests.process.waiting import MARK, alive
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

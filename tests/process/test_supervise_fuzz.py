@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as some
 
 from tests.process.fuzzed import ROUNDS, Fuzzed
-from tests.process.tree import alive, marked
+from tests.process.waiting import alive, marked
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -16,7 +16,8 @@ from initfs import files, tai
 from initfs.notify import fifodir
 from initfs.supervise.status import RUN, Status, encode
 from tests.process.fuzzed import Fuzzed, lose
-from tests.process.tree import Tree, make_service
+from tests.process.service import make_service
+from tests.process.tree import Tree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ import pytest
 
 from initfs.supervise import luggage
 from tests.process.log_world import content, until
-from tests.process.tree import LISTENER, READY_ON_3, Tree, ours
+from tests.process.service import LISTENER, READY_ON_3
+from tests.process.tree import Tree, ours
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
