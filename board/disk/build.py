@@ -158,7 +158,7 @@ def boot_files(board: Board, disk: Disk, image: Image, parts: Firmware, work: Pa
         initramfs=image.initramfs.read_bytes(),
         arguments=arguments,
         device_tree=tree.read_bytes() if tree else b"",
-        fit=fit(image, work) if disk.loader == "fit" else b"",
+        fit=fit(image, arguments, work) if disk.loader == "fit" else b"",
         script=script(arguments, work) if disk.loader == "fit" else b"",
     )
     files = dict(loaders.files(disk.loader, content))
@@ -170,13 +170,14 @@ def boot_files(board: Board, disk: Disk, image: Image, parts: Firmware, work: Pa
     return files
 
 
-def fit(image: System, work: Path) -> bytes:
-    """Return kernel and initramfs as one FIT image."""
+def fit(image: System, arguments: str, work: Path) -> bytes:
+    """Return kernel, initramfs and the kernel's arguments as one FIT image."""
     kernel = host.cache() / "gzip" / f"{store.digest(image.kernel)}.gz"
     if not kernel.exists():
         host.replace(kernel, gzip.compress(image.kernel.read_bytes(), 9, mtime=0))
-    source, output = work / "slot.its", work / "slot.itb"
-    source.write_text(loaders.fit_source(str(kernel), str(image.initramfs)))
+    source, output, setting = work / "slot.its", work / "slot.itb", work / "arguments"
+    setting.write_text(f"setenv bootargs {arguments}\n")
+    source.write_text(loaders.fit_source(str(kernel), str(image.initramfs), str(setting)))
     host.run(["mkimage", "-f", source, output], what="make the FIT image", env={"SOURCE_DATE_EPOCH": "0"})
     return output.read_bytes()
 

@@ -116,15 +116,17 @@ def boot_command(arguments: str) -> str:
 
     A slot that is not marked good yet has its tries counted before each; one that U-Boot cannot start (no file, a wrong
     hash) is passed over at once. When no slot has a try left, each is tried whatever its count: a machine that starts
-    a bad system can still be updated, one that stops here cannot.
+    a bad system can still be updated, one that stops here cannot. The kernel's arguments come with the slot, so that an update
+    can change them; those here are for one that has none.
     """
     return f"""setenv order a b
 setenv a_left {TRIES}
 setenv b_left {TRIES}
 setenv where ${{devtype}} ${{devnum}}:${{distro_bootpart}}
 setenv bootargs_common {arguments}
-setenv start 'setenv bootargs ${{bootargs_common}} initfs.slot=${{slot}}; if load ${{where}} ${{fit_addr}} slot_${{slot}}.itb; \
-then bootm ${{fit_addr}}#conf-1 ${{fit_addr}}#conf-1 ${{fdtcontroladdr}}; fi'
+setenv start 'if load ${{where}} ${{fit_addr}} slot_${{slot}}.itb; then setenv bootargs ${{bootargs_common}}; \
+source ${{fit_addr}}:arguments; setenv bootargs ${{bootargs}} initfs.slot=${{slot}}; \
+bootm ${{fit_addr}}#conf-1 ${{fit_addr}}#conf-1 ${{fdtcontroladdr}}; fi'
 setenv fit_addr 0x48000000
 if load ${{where}} ${{scriptaddr}} slots.env; then env import -t ${{scriptaddr}} ${{filesize}} order a_left b_left; fi
 for s in ${{order}}; do
@@ -149,8 +151,11 @@ reset
 """
 
 
-def fit_source(kernel: str, initramfs: str) -> str:
-    """Return the source of a FIT image for mkimage(1): the kernel gzipped, both with checksums that U-Boot compares."""
+def fit_source(kernel: str, initramfs: str, arguments: str) -> str:
+    """Return the source of a FIT image for mkimage(1) from three files: the kernel gzipped, each with a checksum that U-Boot compares.
+
+    ARGUMENTS is a script of U-Boot's that sets `bootargs`.
+    """
     return f"""/dts-v1/;
 / {{
   description = "initfs";
@@ -165,6 +170,11 @@ def fit_source(kernel: str, initramfs: str) -> str:
     ramdisk {{
       data = /incbin/("{initramfs}");
       type = "ramdisk"; arch = "arm64"; os = "linux"; compression = "none";
+      hash-1 {{ algo = "sha256"; }};
+    }};
+    arguments {{
+      data = /incbin/("{arguments}");
+      type = "script"; compression = "none";
       hash-1 {{ algo = "sha256"; }};
     }};
   }};

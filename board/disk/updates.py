@@ -30,15 +30,15 @@ def make(board: Board, made: Made, output: Path | None = None) -> Path:
             usage=True,
         )
     path = output or made.path.with_suffix(".update")
-    host.replace(path, packed(board, parts(disk.loader, made.image)))
+    host.replace(path, packed(board, parts(board, made.image)))
     return path
 
 
-def parts(loader: str, system: build.System) -> Mapping[str, bytes]:
+def parts(board: Board, system: build.System) -> Mapping[str, bytes]:
     """Return the files of a slot, by the names that the target knows."""
-    if loader == "fit":
+    if build.chosen(board).loader == "fit":
         with tempfile.TemporaryDirectory() as work:
-            return {"slot.itb": build.fit(system, Path(work))}
+            return {"slot.itb": build.fit(system, board.arguments, Path(work))}
     return {"linux": system.kernel.read_bytes(), "initrd.zst": system.initramfs.read_bytes()}
 
 

@@ -51,7 +51,7 @@ class UBoot:
     def withdraw(self, slot: str) -> None:
         self._write(slots.without(self._read(), slot))
 
-    def offer(self, slot: str, arguments: str) -> None:  # noqa: ARG002 -- boot.scr has them
+    def offer(self, slot: str, arguments: str) -> None:  # noqa: ARG002 -- they are in the slot's image
         """Have it tried first."""
         self._write(slots.first(self._read(), slot))
 

@@ -117,6 +117,14 @@ def test_u_boot_s_script_counts_before_it_tries_and_tries_the_bad_when_nothing_g
     assert "'" not in text.replace("setenv start '", "").replace("fdtcontroladdr}; fi'", "")
 
 
+def test_the_kernel_s_arguments_are_the_slot_s_where_it_has_some() -> None:
+    text = loaders.boot_command("quiet")
+    started = text[text.index("setenv start") :]
+
+    assert started.index("bootargs_common") < started.index(":arguments;") < started.index("initfs.slot=")
+    assert '/incbin/("c")' in loaders.fit_source("a", "b", "c")
+
+
 def test_u_boot_s_own_environment_is_found_in_the_binary_and_loses_its_waits() -> None:
     block = (
         b"arch=arm\0bootdelay=2\0preboot=usb start\0distro_bootcmd=for t in x; do run t; done\0stdin=usb\0\0"

@@ -37,8 +37,11 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def arm64(made: Path) -> Disk:
+    """A disk that is larger than the image: all starts but the first have a table that was changed."""
     (made / "arm64").mkdir()
-    return Disk("qemu-arm64", "ab", made / "arm64", output=True)
+    disk = Disk("qemu-arm64", "ab", made / "arm64", output=True)
+    disk.enlarge()
+    return disk
 
 
 @pytest.fixture(scope="module")
@@ -62,11 +65,11 @@ def changed(image: Image, records: Sequence[Record], folder: Path) -> Changed:
     return Changed(image.kernel, whole)
 
 
-def update_with(disk: Disk, records: Sequence[Record], folder: Path, name: str) -> None:
-    """Write an update that is like the system on the disk but for these records."""
-    loader = disk.board.disk.loader if disk.board.disk else ""
-    files = updates.parts(loader, changed(disk.made.image, records, folder))
-    (folder / name).write_bytes(updates.packed(disk.board, files))
+def update_with(disk: Disk, records: Sequence[Record], folder: Path, name: str, *, cmdline: str = "") -> None:
+    """Write an update that is like the system on the disk but for these records and, if given, the kernel's arguments."""
+    board = dataclasses.replace(disk.board, cmdline=cmdline) if cmdline else disk.board
+    files = updates.parts(board, changed(disk.made.image, records, folder))
+    (folder / name).write_bytes(updates.packed(board, files))
 
 
 def never_ready(name: str) -> list[Record]:
@@ -82,6 +85,7 @@ def never_ready(name: str) -> list[Record]:
 
 OWN = "mkdir -p /data/service/own && cd /data/service/own && printf '#!/bin/sh\\nexec sleep 9999\\n' >run && chmod 755 run"
 NETWORK = ("dhcp_eth0",)  # what a download needs
+GATEWAY = [File(path="/etc/initfs/service/mark-good/gateway", data=b"")]  # it must answer, too
 PANIC = [File(path="/init", mode=0o755, data=b"#!/usr/bin/busybox false\n")]
 
 
@@ -134,7 +138,9 @@ def test_an_update_that_is_cut_off_is_not_tried_and_one_that_is_no_good_changes_
     (tmp_path / "changed.update").write_bytes(whole[:-1000] + bytes(1000))
     (tmp_path / "none.update").write_bytes(b"something else\n")
     other = dataclasses.replace(arm64.board, name="other")
-    (tmp_path / "other.update").write_bytes(updates.packed(other, updates.parts("fit", arm64.made.image)))
+    (tmp_path / "other.update").write_bytes(
+        updates.packed(other, updates.parts(arm64.board, arm64.made.image))
+    )
     update_with(arm64, never_ready("broken"), tmp_path, "broken.update")
     monkeypatch.setenv("INITFS_KEYS", str(made / "strangers"))
     arm64.update(tmp_path / "stranger.update")
@@ -164,7 +170,7 @@ def test_an_update_that_is_cut_off_is_not_tried_and_one_that_is_no_good_changes_
 def test_a_system_that_never_gets_everything_up_is_left_after_three_tries(
     arm64: Disk, tmp_path: Path
 ) -> None:
-    update_with(arm64, never_ready("broken"), tmp_path, "broken.update")
+    update_with(arm64, never_ready("broken"), tmp_path, "broken.update", cmdline="panic=-1 initfs.test=1")
     with served(tmp_path) as url, arm64.machine() as vm:
         vm.wait_booted(NETWORK, timeout=LIMIT)
         assert slot(vm) == "a", "the update that was cut off is not tried"
@@ -178,6 +184,8 @@ def test_a_system_that_never_gets_everything_up_is_left_after_three_tries(
         with arm64.machine() as vm:
             vm.wait_stopped(timeout=LIMIT)
             assert vm.stopped == "guest-reset", "mark-good asks for the next try"
+            # it is not quiet: the kernel tells them
+            assert "panic=-1 initfs.test=1 initfs.slot=b" in vm.console
         assert b"b_left=" + left in arm64.read("slots.env")
 
     with arm64.machine() as vm:
@@ -190,7 +198,7 @@ def test_a_system_that_never_gets_everything_up_is_left_after_three_tries(
 def test_an_update_is_started_next_and_shares_the_data(x86: Disk, tmp_path: Path) -> None:
     # VAR-239 (partly)
     assert x86.names("loader/entries") == ["a+3.conf"]
-    x86.update(tmp_path / "good.update")
+    update_with(x86, GATEWAY, tmp_path, "good.update", cmdline=f"{x86.board.cmdline} initfs.test=1")
     other = json.loads((tmp_path / "good.update").read_bytes().split(b"\n", 1)[1].split(b"\n}\n")[0] + b"\n}")
     assert other["board"] == "qemu-x86_64"
     with served(tmp_path) as url, x86.machine() as vm:
@@ -208,10 +216,15 @@ def test_an_update_is_started_next_and_shares_the_data(x86: Disk, tmp_path: Path
         off(vm)
     assert x86.names("loader/entries") == ["a.conf", "b+3.conf"]
 
+    x86.enlarge()
     with x86.machine() as vm:
         good(vm)
         assert slot(vm) == "b"
+        assert "initfs.test=1" in vm.run("cat /proc/cmdline", timeout=ASKED).stdout.split()
         assert vm.run("cat /data/file", timeout=ASKED).stdout == "kept\n"
+        assert x86.board.disk
+        space = vm.run("df -m /data", timeout=ASKED).stdout.split()
+        assert int(space[-5]) > x86.board.disk.size, "the file system has all of the larger disk"
         vm.wait_for("up", service="own", timeout=LIMIT)
         off(vm)
     assert x86.names("loader/entries") == ["a.conf", "b.conf"]
