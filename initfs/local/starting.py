@@ -29,8 +29,8 @@ def spawn(
         return process.spawn(name, argv, environment, descriptors=descriptors, session=session)
     failed: OSError | None = None
     for place in process.candidates(name, {} if path is None else {"PATH": path}) if name else ():
-        if not os.path.lexists(place):
-            continue  # a look costs a hundredth of a child that cannot execute it
+        if not os.access(place, os.F_OK):
+            continue  # a look costs a hundredth of a child that cannot execute it, and tells without an exception
         try:
             return process.spawn(place, argv, environment, descriptors=descriptors, session=session)
         except (FileNotFoundError, NotADirectoryError):

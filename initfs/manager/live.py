@@ -21,7 +21,7 @@ from initfs.manager.query import Index
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 LIVE = "/run/s6-rc"
 BOOT = "/etc/s6-rc/compiled/current"
@@ -61,8 +61,19 @@ class Live:
     def set(self, number: int, byte: int) -> None:
         """Record a service's new state. say.Fatal 111."""
         self.state[number] = byte
+        self._write(bytes((byte,)), number)
+
+    def set_all(self, changed: Mapping[int, int]) -> None:
+        """Record the new states of several services at once. say.Fatal 111."""
+        if not changed:
+            return
+        for number, byte in changed.items():
+            self.state[number] = byte
+        self._write(self.state, 0)
+
+    def _write(self, content: bytes | bytearray, at: int) -> None:
         try:
-            os.pwrite(self._fd, bytes((byte,)), number)
+            os.pwrite(self._fd, content, at)
         except OSError as error:
             raise say.unable(f"write {self.path}/state", error) from error
 

@@ -116,9 +116,7 @@ def _change(asked: Asked, there: live.Live, named: set[int], selection: set[int]
         )
     from initfs.manager import engine
 
-    for number in named:
-        byte = there.state[number]
-        wanted = byte & ~plan.EXPLICIT if asked.down else byte | plan.EXPLICIT
-        if wanted != byte:
-            there.set(number, wanted)
+    state, bit = there.state, plan.EXPLICIT
+    wanted = {number: state[number] & ~bit if asked.down else state[number] | bit for number in named}
+    there.set_all({number: byte for number, byte in wanted.items() if byte != state[number]})
     return engine.change(there, phases, kept, deadline=asked.deadline, verbosity=asked.verbosity)

@@ -68,7 +68,8 @@ class _Runner:
         self._database: Database | None = None
         self._compiled = ""
         self._limits: dict[int, float] = {}
-        self._environment = dict(os.environ)
+        self._environment = dict(os.environb)
+        self._path = os.environ.get("PATH")
         self._listening = [asking.fileno(), ordering.fileno()]
         self._loop = loop.Loop()
         self._asked = server.Server(
@@ -133,8 +134,8 @@ class _Runner:
                     __import__(PROGRAMS[word])  # here, and not again in each copy
             closing = [*self._listening, *self._ordered.held()]
             return warm.fork(lambda: _become(line, variables), self._loop, pairs, closing=closing)
-        environment = {**self._environment, **variables}
-        return starting.spawn(line, environment, pairs, environment.get("PATH"), session=True)
+        added = {os.fsencode(name): os.fsencode(text) for name, text in variables.items()}
+        return starting.spawn(line, {**self._environment, **added}, pairs, self._path, session=True)
 
     def _load(self) -> Database:
         """The database, read again when it is another one."""
