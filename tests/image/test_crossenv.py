@@ -114,6 +114,7 @@ class Output:
         self.path, self.calls = folder / "output", folder / "calls"
         self.sysroot = self.path / "host" / self.TUPLE / "sysroot"
         self.bin = self.path / "host/bin"
+        host.need(sorted(architecture("arm64").packages))
         root = sysroot("trixie", architecture("arm64"))
         # the libraries stay where Debian's compiler looks for them below a sysroot
         shutil.copytree(root / "usr", self.sysroot / "usr", symlinks=True, ignore=_unused)
