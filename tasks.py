@@ -86,7 +86,7 @@ def test(
     with board.telling():
         need(PACKAGES)
     words = [sys.executable, "-m", "pytest", "--dist", "loadgroup", *(["-k", k] if k else [])]
-    words += [*CAMPAIGNS, "-s", "--timeout", "0"] if faults else []
+    words += [*CAMPAIGNS, "-sv", "--timeout", "0", "--durations", "20"] if faults else []
     words += ["--hypothesis-seed", seed] if faults and seed else []
     environment = {"INITFS_ROUNDS": str(rounds)} if faults else {}
     environment |= {"INITFS_SEED": seed} if seed else {}

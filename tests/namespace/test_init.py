@@ -139,6 +139,7 @@ def test_a_service_that_ignores_term_cannot_hold_the_end(tmp_path: Path) -> None
     # INI-211 (partly)
     stubborn = "#!/bin/sh\ntrap '' TERM\nwhile :; do read -r x </host/never; done\n"
     machine = Machine(tmp_path, {"stubborn": stubborn})
+    machine.become = f"from initfs.pid1 import shutdown; shutdown.LIMITS['services'] = 1.0\n{machine.become}"
     os.mkfifo(machine.host / "never")
     with machine:
         machine.wait_for("booted")

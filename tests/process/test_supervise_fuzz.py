@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as some
 
-from tests.process.fuzzed import ROUNDS, Fuzzed
+from tests.process.fuzzed import ROUNDS, Fuzzed, lose
 from tests.process.waiting import alive, marked
 
 TYPE_CHECKING = False
@@ -158,7 +158,7 @@ def test_any_name_in_the_scan_directory(tree: Fuzzed) -> None:
         ]
         assert told == sorted(sums), "each was told its very name"
         for name in new:
-            shutil.rmtree(os.path.join(os.fsencode(tree.scandir), name))
+            lose(tree.scandir / os.fsdecode(name))
         tree.control("an")
         tree.check()
 
