@@ -162,6 +162,8 @@ class Init:
     def _boot(self) -> None:
         self.booting = True
         files.tried("note stage 2", lambda: files.create(STAGE2))
+        if not self.settings.container:
+            beginning.accept_keyboard()
         why = failsafe.asked(self.settings)
         if why:
             self.failsafe.enter(why)
@@ -300,8 +302,6 @@ def begin(started: float, given: Settings) -> Init:
     try:
         luggage = moving.arrived()
         console = beginning.open_log(fifo=given.catch_all)
-        if luggage is None and not given.container:
-            beginning.accept_keyboard()
         return Init(console, started, given, luggage)
     except Exception as error:
         if not came:
