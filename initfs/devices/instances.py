@@ -6,7 +6,6 @@ another, and what one that was killed began to remove, the next brings to its en
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
 import shutil
@@ -17,10 +16,6 @@ from initfs.loop import now
 from initfs.supervise import linking
 from initfs.supervise.client import SVDIR
 from initfs.supervise.presence import Watch
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 USAGE = "hotplug-service [-d] [-s scandir] [-t templates]... add|remove name"
 TEMPLATES = ("/data/template", "/etc/initfs/template")
@@ -39,12 +34,15 @@ def main(argv: list[str]) -> int:
     if len(rest) != 2 or rest[0] not in ("add", "remove"):
         raise say.usage(USAGE)
     name = linking.check_name(rest[1])
-    with _alone(scandir):
+    lock = _alone(scandir)
+    try:
         if os.path.lexists(_old(scandir, name)):
             _end(scandir, _old(scandir, name), _old(scandir, name))
         if rest[0] == "add":
             return add(scandir, folders, name, FOR_DEVICE if "d" in dict(given) else b"")
         return remove(scandir, name)
+    finally:
+        os.close(lock)
 
 
 def of_devices(scandir: str) -> list[str]:
@@ -61,15 +59,14 @@ def _mark(path: str) -> bytes | None:
         return None
 
 
-@contextlib.contextmanager
-def _alone(scandir: str) -> Iterator[None]:
+def _alone(scandir: str) -> int:
+    """Wait until nobody else adds or removes here; as long as the descriptor is open, nobody does, and it goes with whoever is killed."""
     try:
         fd = os.open(f"{scandir}/{LOCK}", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(fd, fcntl.LOCK_EX)
     except OSError as error:
         raise say.unable(f"lock {scandir}/{LOCK}", error) from error
-    fcntl.flock(fd, fcntl.LOCK_EX)
-    yield
-    os.close(fd)
+    return fd
 
 
 def add(scandir: str, folders: list[str], name: str, mark: bytes) -> int:
