@@ -66,13 +66,13 @@ class Protocol:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             fcntl.fcntl(lock, fcntl.F_OFD_SETLK, WHOLE_FILE)
+            return Held(lock)
         except BlockingIOError as error:
             os.close(lock)
             raise Busy from error
-        except OSError:
+        except BaseException:
             os.close(lock)
             raise
-        return Held(lock)
 
     def open(self) -> None:
         """Make and open the FIFO: from here on commands can be sent. The very first may be `run`'s own, to itself."""
