@@ -23,8 +23,8 @@ from initfs.log.record import Record
 from initfs.value import replace
 
 NAME, NEW = "inbox", "inbox.new"
-AT_ONCE = 1 << 18  # bytes: what a block costs is shared by more lines than a pipe holds by default
-RING = 1 << 18
+AT_ONCE = 1 << 17  # bytes: what a block costs is shared by more lines than a pipe holds by default
+RING = 1 << 17
 SMALL = 16384  # bytes: after a block of so many, giving the pages back costs less than they do
 _BLANKS = records.BLANK * 65536
 _CREATE = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -40,15 +40,11 @@ def boot_id() -> bytes:
 
 
 def widen(pipe: int) -> None:
-    """Have a pipe hold AT_ONCE bytes, or half of it. One that cannot, because its user's pipes have their share (pipe(7)), does its work
-    as it is.
-    """
-    for size in (AT_ONCE, AT_ONCE // 2):
-        try:
-            if fcntl.fcntl(pipe, fcntl.F_GETPIPE_SZ) < size:
-                fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, size)
-        except OSError:
-            continue
+    """Have a pipe hold AT_ONCE bytes. One that cannot, because its user's pipes have their share (pipe(7)), does its work as it is."""
+    try:
+        if fcntl.fcntl(pipe, fcntl.F_GETPIPE_SZ) < AT_ONCE:
+            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, AT_ONCE)
+    except OSError:
         return
 
 

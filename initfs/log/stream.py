@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 FIFO, KIND = 0o010000, 0o170000
 NO_ROOM = 1.0  # seconds until a full disk is asked again for room for the inbox
 BYTE = 1
-FULL = AT_ONCE * 3 // 8  # bytes: also of a pipe that could not be widened so far; its pages are not all full
-BLOCKS = 4  # are taken from a pipe that is full before others have their turn
+FULL = AT_ONCE * 3 // 4  # bytes; a pipe's pages are not all full
+BLOCKS = 8  # are taken from a pipe that is full before others have their turn
 FOREVER = 1e18  # a moment that does not come
 NO_INBOX = (errno.EINVAL, errno.ENOSPC, errno.EROFS, errno.EDQUOT)
 
@@ -127,7 +127,7 @@ class Stream:
         """Take a block, and set to work; how many bytes it has."""
         self.again = NEVER
         try:
-            count = self._work.source.fill(self.fd, self._work.at_once if self._stopping == NEVER else BYTE)
+            count = self._work.source.fill(self.fd, AT_ONCE if self._stopping == NEVER else BYTE)
         except BlockingIOError:
             return 0
         except OSError as error:

@@ -8,9 +8,8 @@ from __future__ import annotations
 import time
 
 from initfs.log import lines, stamp
-from initfs.log.inbox import AT_ONCE, Memory
+from initfs.log.inbox import Memory
 from initfs.log.outputs import Outputs
-from initfs.log.script import Match
 from initfs.loop import NEVER
 
 TYPE_CHECKING = False
@@ -39,7 +38,6 @@ class Work:
         self.tell_at = NEVER  # when `tell` is due
         self._ways = ways
         self._none = [0] * len(self.out)
-        self._searched = any(isinstance(step, Match) and step.pattern for step in script.steps)
         self._lines_max = GROWTH
         self._short = False  # the last lines were so short that only a part of them was taken
         self._used = 0  # raw bytes of the block
@@ -56,11 +54,6 @@ class Work:
     def busy(self) -> bool:
         """A block is in work."""
         return bool(self._used)
-
-    @property
-    def at_once(self) -> int:
-        """How many bytes are worth taking: more than half of the most only costs memory if their lines are short, or searched."""
-        return AT_ONCE // 2 if self._short or self._searched else AT_ONCE
 
     @property
     def holding(self) -> bool:
