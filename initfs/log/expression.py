@@ -94,7 +94,9 @@ class Expression:
         """Whether all lines match: by a literal that each has, which is found faster than an expression, or by counting."""
         if self._literal and -1 not in map(bytes.find, BytesIO(text), repeat(self._literal)):
             return True
-        return all(len(self._tail.findall(piece)) == piece.count(b"\n") for piece in pieces(text))
+        return text.endswith(b"\n") and all(
+            len(self._tail.findall(piece)) == piece.count(b"\n") for piece in pieces(text)
+        )
 
 
 def _joined(found: list[bytes]) -> bytes:

@@ -226,6 +226,20 @@ def test_when_all_lines_but_one_have_the_same_word_that_one_is_found(odd: bytes)
         assert expression.keep(b"".join(rows)) == b"".join(row for row in rows if row not in drops)
 
 
+@pytest.mark.parametrize("source", ["zz|a[0-9]", "z(z|q)"])
+def test_what_the_last_block_was_like_decides_nothing_about_the_next(source: str) -> None:
+    expression = Expression(source)
+    all_, none, some = b"x zz y\n" * 100, b"x yy y\n" * 100, b"x zz y\nx yy y\n" * 50
+    for before in (all_, none, some, all_ + b"unended zz", all_ + b"unended"):
+        for text in (all_, none, some, all_ + none, none + all_, all_ + b"unended", b""):
+            expression.keep(before)
+            kept = [line for line in text.splitlines(keepends=True) if b"zz" in line]
+            assert expression.keep(text) == b"".join(kept)
+            expression.drop(before)
+            left = [line for line in text.splitlines(keepends=True) if b"zz" not in line]
+            assert expression.drop(text) == b"".join(left)
+
+
 def test_star_patterns_have_one_reading() -> None:
     # LOG-110
     sample = b"2005-12-18_09:13:50.97618 tcpsvd: info: pid 1977 from 10.4.1.14\n"
