@@ -131,6 +131,7 @@ class Runner:
         ordered, untouched = self._ordered, self._untouched()
         if self._process >= 0:
             os.close(self._process)
+            self._process = -1
         self._connection, self._ordered, self._orders, self._records, self._writing = None, {}, [], Records(), False  # fmt: skip
         for number in ordered:
             if number in untouched:
