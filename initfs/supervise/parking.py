@@ -54,9 +54,8 @@ class Held:
         del _loose[self]
 
 
-_loose: dict[
-    Held, None
-] = {}  # those that have a descriptor, the oldest first; after a failure also one that has none
+# Those that have a descriptor, the oldest first; after a failure also one that has none.
+_loose: dict[Held, None] = {}
 
 
 def _park() -> None:
