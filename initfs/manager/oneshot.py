@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 RETURNS = 30.0  # seconds within which a runner that died has to be there again
 DEAD_WITHIN = 1000  # milliseconds from the end of its connections to the end of a process
+GONE = (ConnectionRefusedError, FileNotFoundError, ProcessLookupError)
 HUNG_UP = "the oneshot runner hung up"
 
 
@@ -83,22 +84,24 @@ class Runner:
                 made.connect(f"/proc/self/fd/{directory}/{SOCKET}")
             finally:
                 os.close(directory)
+            self._process = _process(made)
             if self._marks < 0:
                 self._marks = os.memfd_create("begun", os.MFD_CLOEXEC)
             sockets.send(made, GREETING, (0, 1, 2, self._marks))
         except BlockingIOError:
             made.close()
             raise Busy from None
-        except BrokenPipeError:  # it has looked at us between the two
-            made.close()
-            raise say.Fatal(say.TEMPORARY, HUNG_UP) from None
         except OSError as error:
             made.close()
-            if isinstance(error, ConnectionRefusedError | FileNotFoundError) and self._returning():
+            left = isinstance(error, BrokenPipeError)  # it has looked at us between the two, or died
+            gone = isinstance(error, GONE) or (left and self._dead())
+            self._forget_process()
+            if gone and self._returning():
                 raise Busy from None
+            if left:
+                raise say.Fatal(say.TEMPORARY, HUNG_UP) from None
             raise say.unable(f"reach the oneshot runner in {self._directory}", error) from error
         self._missed = 0.0
-        self._process = _process(made)
         return made
 
     def _returning(self) -> bool:
@@ -129,9 +132,7 @@ class Runner:
         self._loop.forget(self._connection.fileno())
         self._connection.close()
         ordered, untouched = self._ordered, self._untouched()
-        if self._process >= 0:
-            os.close(self._process)
-            self._process = -1
+        self._forget_process()
         self._connection, self._ordered, self._orders, self._records, self._writing = None, {}, [], Records(), False  # fmt: skip
         for number in ordered:
             if number in untouched:
@@ -141,11 +142,7 @@ class Runner:
 
     def _untouched(self) -> set[int]:
         """What has surely not begun: the runner is dead, and has not marked it. One that lives had its reason to hang up."""
-        if not self._ordered or self._process < 0:
-            return set()
-        poll = select.poll()
-        poll.register(self._process, select.POLLIN)
-        if not poll.poll(DEAD_WITHIN):
+        if not self._ordered or not self._dead():
             return set()
         size = max(self._ordered) + 1
         marks = os.pread(self._marks, size, 0).ljust(size, b"\0")
@@ -153,11 +150,26 @@ class Runner:
             number for number, which in self._ordered.items() if marks[number : number + 1] != mark(which)
         }
 
+    def _dead(self) -> bool:
+        """Whether the runner that we were connected to is known to be dead."""
+        if self._process < 0:
+            return False
+        poll = select.poll()
+        poll.register(self._process, select.POLLIN)
+        return bool(poll.poll(DEAD_WITHIN))
+
+    def _forget_process(self) -> None:
+        if self._process >= 0:
+            os.close(self._process)
+            self._process = -1
+
 
 def _process(connection: socket) -> int:
-    """A descriptor for the process at the other end; -1 when it is gone, or out of sight."""
+    """A descriptor for the process at the other end; -1 when it is out of sight. ProcessLookupError when it is gone."""
     try:
         return os.pidfd_open(sockets.peer(connection).pid)
+    except ProcessLookupError:
+        raise
     except OSError:
         return -1
 
