@@ -130,8 +130,10 @@ class Campaign:
         there = by_directory()
         for path in services():
             real = os.path.realpath(path)
-            with open(f"{path}/supervise/status", "rb") as file:
-                status = decode(file.read())
+            content = files.read(f"{path}/supervise/status")
+            if not content:
+                return f"{path} has no status yet, or goes just now"
+            status = decode(content)
             pids = there.pop(real, [])
             if pids != ([status.pid] if status.wanted else []) or (status.state == RUN) != status.wanted:
                 return f"{path}: {status}, processes {pids}"

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="namespaces need root here")
 SLEEPER = "#!/bin/sh\nexec sleep 1000\n"
-# One line after the other, each as soon as it may; the number goes on in the next life.
+# Bursts of lines, each line as soon as it may.
 TALKER = """#!/bin/sh
 i=0
-while :; do echo "line $i"; i=$((i+1)); done
+while :; do echo "line $i"; i=$((i+1)); [ $((i % 1000)) != 0 ] || sleep 0.02; done
 """
 LOGGER = "#!/bin/sh\nexec cat >>/host/lines\n"
 
@@ -74,9 +74,9 @@ def test_no_line_is_lost_or_doubled_while_process_1_executes_itself_anew_under_l
         assert (pid(machine, "talker"), pid(machine, "talker/log")) == before
         machine.run("poweroff")
         machine.wait_end()
-        *lines, last = (machine.host / "lines").read_bytes().split(b"\n")
-        assert lines == [b"line %d" % number for number in range(len(lines))]
-        assert b"line " in last or not last
+        with (machine.host / "lines").open("rb") as lines:  # a campaign has too many for memory
+            wrong = [(number, line) for number, line in enumerate(lines) if line != b"line %d\n" % number]
+        assert not wrong[:1] or (len(wrong) == 1 and not wrong[0][1].endswith(b"\n")), wrong[:9]
 
 
 def test_readiness_deadlines_and_commands_survive_an_execution_anew(tmp_path: Path) -> None:
