@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         "json": "lines of JSON",
         "refresh": "look for newer packages",
         "chain": "only this boot chain: direct, disk ...; else all that the board has",
-        "diff": "two kept disk images, OLD,NEW: what changed; an id, or 0 for the newest, 1 for the one before",
+        "diff": "two kept disk images, OLD NEW (or OLD,NEW): what changed; an id, or 0 for the newest, 1 for the one before",
     }
 )
 def image(

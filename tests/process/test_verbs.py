@@ -57,6 +57,15 @@ def test_an_unknown_board_is_answered_with_those_that_are_known() -> None:
     assert all(name in inv("image", "--board", "toaster").stderr for name in model.names())
 
 
+@pytest.mark.parametrize("pair", [["nosuch", "0"], ["nosuch,0"]])
+def test_two_images_to_compare_are_two_words_or_one(pair: list[str]) -> None:
+    words = [host.ROOT / "inv", "image", "--diff", *pair, "--board", BOARD]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 100
+    assert f"unable to find image 'nosuch' of {BOARD}" in done.stderr
+
+
 def test_an_emulator_that_is_installed_but_not_in_path_is_named(tmp_path: Path) -> None:
     if not shutil.which("qemu-system-aarch64") or host.missing(build.needs([model.load(BOARD)])):
         pytest.skip("what `inv boot` installs is not installed")
