@@ -59,7 +59,7 @@ def test_an_unknown_board_is_answered_with_those_that_are_known() -> None:
 
 @pytest.mark.parametrize("pair", [["nosuch", "0"], ["nosuch,0"]])
 def test_two_images_to_compare_are_two_words_or_one(pair: list[str]) -> None:
-    words = [host.ROOT / "inv", "image", "--diff", *pair, "--board", BOARD]
+    words = [str(ROOT / "inv"), "image", "--diff", *pair, "--board", BOARD]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
 
     assert done.returncode == 100
