@@ -21,11 +21,26 @@ from qemu.events import Event, History, Lines, parse
 from qemu.monitor import Monitor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
 T = TypeVar("T")
 LAST_WORDS = 5.0  # seconds for the sockets of a dead QEMU to deliver what is still in them
 STEP = 5.0  # seconds for each step of ending QEMU
+
+
+class Port(asyncio.StreamReaderProtocol):
+    """The end of a connection that gives away at once what comes: a reader forgets what it holds when the other end resets it."""
+
+    def __init__(
+        self,
+        heard: Callable[[bytes], None],
+        serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
+    ) -> None:
+        super().__init__(asyncio.StreamReader(), serve)
+        self.heard = heard
+
+    def data_received(self, data: bytes) -> None:
+        self.heard(data)
 
 
 class Session:
@@ -75,9 +90,7 @@ class Session:
             self.writers[name] = writer
             self.tell()
             try:
-                while data := await reader.read(65536):
-                    feed(data)
-                    self.tell()
+                await reader.read()
             except ConnectionError:
                 pass  # a killed QEMU resets what it had not read
             finally:
@@ -87,7 +100,12 @@ class Session:
                 writer.close()
                 self.tell()
 
-        self.servers.append(await asyncio.start_unix_server(serve, os.path.join(self.run, name)))
+        def heard(data: bytes) -> None:
+            feed(data)
+            self.tell()
+
+        path = os.path.join(self.run, name)
+        self.servers.append(await self.loop.create_unix_server(lambda: Port(heard, serve), path))
 
     # What comes.
 
