@@ -243,7 +243,11 @@ class Machine:
         return subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
 
     def signal(self, name: str) -> None:
+        """Send process 1 a signal; after STOP it has stopped, which it does when the kernel next has a look at it."""
         os.kill(self.pid, getattr(signal, f"SIG{name}"))
+        if name == "STOP":
+            stat = Path(f"/proc/{self.pid}/stat")
+            wait_until(lambda: stat.read_text().rpartition(")")[2].split()[0] == "T", "a stop")
 
     def wait_end(self, timeout: float = 30.0) -> int:
         """Wait for the namespace's end; the signal that tells how it ended, or the exit code."""
