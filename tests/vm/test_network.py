@@ -239,7 +239,7 @@ def test_no_packet_is_lost_while_fw_changes_addresses_and_rules(network: Network
         after - count for after, count in zip(echoes(output(client, SNMP)), before, strict=True)
     )
 
-    assert (sent, answered) == (500, 500), [output(vm, STATE) for vm in (client, router)]
+    assert (sent, answered) == (500, 500), "\n".join(output(vm, STATE) for vm in (client, router))
     assert "192.168.9.2" in output(router, "ip -4 addr show dev br0"), "and fw did run"
     output(router, ": >/run/enough; wait-for -t 60000 file /run/ended")
 
