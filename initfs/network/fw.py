@@ -46,8 +46,9 @@ def main(argv: list[str]) -> int:
         if "n" in found:
             return _show(read, kernel, applied)
         os.makedirs(applied, exist_ok=True)
-        if not _firewall(read, applied):
-            return say.TEMPORARY  # no interface comes up without the firewall that it is to have
+        if not _firewall(read, applied):  # no interface comes up without the firewall that it is to have
+            _record(read, applied, {block.interface for block in read.all_blocks}, set())
+            return say.TEMPORARY
         failed, waiting = _bring_about(read, kernel)
     _write_files(read, found.get("e", "/etc"), found.get("s", ""))
     _record(read, applied, failed, waiting)
@@ -75,7 +76,11 @@ def _firewall(read: Sources, applied: str) -> bool:
     if read.firewall is None and not read.firewall_refused:
         firewall.remove(applied)
     rules = firewall.wanted(read, applied)
-    good = rules is None or firewall.current(rules, applied) or firewall.load(rules, applied)
+    try:
+        good = rules is None or firewall.current(rules, applied) or firewall.load(rules, applied)
+    except say.Fatal as fatal:  # whoever waits for this run is to hear of its end all the same
+        say.warning(str(fatal))
+        good = False
     if read.firewall is not None:
         firewall.forward(read.firewall.routes)
     if good and not os.path.exists(f"{applied}/{firewall.READY}"):
@@ -148,20 +153,25 @@ def _write_files(read: Sources, etc: str, service: str) -> None:
 def _replace(path: str, content: str) -> bool:
     """Replace a file, or what a link leads to, by rename, if it changes. True when it did."""
     real = os.path.realpath(path)
-    if files.read(real, size=sources.FILE_SIZE) == content.encode():
+    data = os.fsencode(content)
+    if files.read(real, size=sources.FILE_SIZE) == data:
         return False
-    return files.tried(f"write {real}", lambda: files.write(real, content.encode()))
+    return files.tried(f"write {real}", lambda: files.write(real, data))
+
+
+def _commented(text: str) -> str:
+    return "".join(f"#{line}\n" for line in text.removesuffix("\n").split("\n"))
 
 
 def _record(read: Sources, applied: str, failed: set[str], waiting: set[str]) -> None:
     """Keep the text of each file that was brought about wholly: who waits for a lease compares. Of one that was refused, or where
-    something failed, an empty file says that this run has come to its end without it; of one that waits there is none.
+    something failed, the text is kept behind a # in each line; of one that waits there is none.
     """
-    told = dict.fromkeys(read.refused, "")
+    told = {name: _commented(text) for name, text in read.refused.items()}
     for name, text in read.texts.items():
         interfaces = {block.interface for block in read.blocks[name]}
         if not interfaces & waiting:
-            told[name] = "" if interfaces & failed else text
+            told[name] = _commented(text) if interfaces & failed else text
     for name, text in told.items():
         _replace(f"{applied}/{name}", text)
     for name in os.listdir(applied):

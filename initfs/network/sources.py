@@ -24,12 +24,12 @@ NETWORK, FIREWALL = ".ipconf", ".fwconf"
 
 @value
 class Sources:
-    """The good files by name: their text and what it means; and those that were refused."""
+    """The good files by name: their text and what it means; and those that were refused, with theirs."""
 
     texts: dict[str, str]
     blocks: dict[str, tuple[Block, ...]]
+    refused: dict[str, str]
     firewall: Firewall | None  # None: no file speaks of one
-    refused: tuple[str, ...] = ()
     firewall_refused: bool = False
 
     @property
@@ -45,17 +45,16 @@ class Sources:
 def read(directories: Sequence[str]) -> Sources:
     """What the files of all these directories want, sorted by name; of two of one name the last counts."""
     paths = {name: f"{directory}/{name}" for directory in directories for name in _names(directory)}
-    texts, blocks, parts = {}, {}, []
-    refused: list[str] = []
+    texts, blocks, refused, parts = {}, {}, {}, []
     firewall_refused = False
     for name in sorted(paths):
         text = _text(paths[name])
         if name.endswith(NETWORK):
             found = _parsed(paths[name], text, wanted.parse)
-            if found is None or text is None:
-                refused.append(name)
+            if found is None:
+                refused[name] = text or ""
             else:
-                texts[name], blocks[name] = text, found
+                texts[name], blocks[name] = text or "", found
         else:
             part = _parsed(paths[name], text, zones.parse)
             if part is None:
@@ -64,7 +63,7 @@ def read(directories: Sequence[str]) -> Sources:
                 parts.append(part)
     firewall = _parsed("the firewall", "", lambda _: zones.together(parts)) if parts else None
     firewall_refused = firewall_refused or (bool(parts) and firewall is None)
-    return Sources(texts, blocks, firewall, tuple(refused), firewall_refused)
+    return Sources(texts, blocks, refused, firewall, firewall_refused)
 
 
 def _names(directory: str) -> list[str]:
@@ -75,9 +74,10 @@ def _names(directory: str) -> list[str]:
 
 
 def _text(path: str) -> str | None:
+    """What the file says. Bytes that are no text survive in it; whoever parses it refuses their line."""
     try:
-        return (files.read(path, size=FILE_SIZE) or b"").decode()
-    except (UnicodeDecodeError, OSError) as error:
+        return os.fsdecode(files.read(path, size=FILE_SIZE) or b"")
+    except OSError as error:
         say.warning(f"{path} refused: {error}")
         return None
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 WANTED = "/run/initfs/fw/dhcp_eth0.ipconf"
+APPLIED = "/run/initfs/fw-applied/dhcp_eth0.ipconf"
 
 
 def test_a_lease_is_brought_about_within_5_seconds_and_all_of_it_goes_with_the_service(
@@ -121,6 +122,35 @@ def test_nothing_that_a_server_sends_is_executed_or_breaks_a_file(tmp_path: Path
         assert client.sh("ls /run /run/service/dhcp_eth0 | grep -c evil; true") == "0\n"
 
 
+def test_fw_runs_once_for_each_lease_be_it_new_or_changed_or_refused_or_without_a_firewall(
+    tmp_path: Path,
+) -> None:
+    # VAR-225 (partly) VAR-230 (partly)
+    with Host(tmp_path, "fw", "dhcp_eth0", files={"dhcp_eth0/down": ""}) as client:
+        dangling(client, "eth0")
+        client.go()
+        client.wait_for("finished", "fw")
+
+        def runs(**values: str) -> int:
+            before = client.count("up", "fw")
+            hand_over(client, {**GOOD, **values})
+            client.sh(
+                "until [ \"$(svstat -o up,wantedup /run/service/fw)\" = 'false false' ]; do usleep 20000; done"
+            )
+            return client.count("up", "fw") - before
+
+        assert runs() == 1
+        assert runs(ip="10.7.0.10") == 1
+        assert client.addresses("eth0") == ["10.7.0.10/24"]
+        assert runs(ip="10.7.0.11", router="$(id)\udcff") == 1
+        assert client.addresses("eth0") == []
+        assert client.sh(f"grep -c '^#gateway' {APPLIED}") == "1\n"
+        client.sh('mount --bind /dev/null "$(find /usr/lib -name libnftables.so.1)"')
+        assert runs() == 1
+        assert "#address 10.7.0.9/24\n" in client.sh(f"cat {APPLIED}")
+        assert client.addresses("eth0") == [], "no interface has an address without its firewall"
+
+
 # Says with which servers it began, and which address there was when it was told to begin anew.
 NTPD = """
 trap 'echo "ended $(busybox ip -4 -o addr show dev eth0)" >>/host/ntpd; exit' TERM
@@ -144,9 +174,12 @@ def test_ntpd_is_told_of_a_lease_s_servers_when_it_can_reach_them(tmp_path: Path
 
 
 def hand_over(client: Host, values: dict[str, str]) -> None:
-    """Call the handler as udhcpc does, with its variables, and wait for what fw makes of it."""
+    """Call the handler as udhcpc does, with its variables, and wait for what fw makes of it. Nobody reads what it says of being
+    ready, as in all of a service's life but its beginning.
+    """
     words = ["env", "-i", "PATH=/usr/bin", *(f"{name}={text}" for name, text in values.items())]
+    unheard = "rm -f /run/unheard; mkfifo /run/unheard; exec 8<>/run/unheard 9>/run/unheard 8>&-"
     done = client.inside(
-        "sh", "-c", 'cd /run/service/dhcp_eth0 && exec "$@" ./handler bound 9>/dev/null', "sh", *words
+        "sh", "-c", f'{unheard}; cd /run/service/dhcp_eth0 && exec "$@" ./handler bound', "sh", *words
     )
     assert done.returncode == 0, done.stderr
