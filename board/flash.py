@@ -43,47 +43,53 @@ def write(
     if not confirm(question(found, image, board)):
         raise Failure(f"write {image.name} to {device}", "nobody said yes", "--yes says so", usage=True)
     host.need(["bmap-tools"])
-    if keep_data and found.kind == "disk" and (growth := kept(image, found.size)):
-        return around(image, device, growth, report)
+    if keep_data and found.kind != "absent":
+        return around(image, found, record["bytes"], report)
     with report.step(f"write {image.name}"):
-        if found.kind == "absent" or (found.kind == "file" and not keep_data):
+        if found.kind != "disk":
             sparse(found, record["bytes"])
         words = ["bmaptool", "--quiet", "copy", "--bmap", f"{image}.bmap", str(image), device]
         host.run(words, what=f"write {image.name} to {device}")
-        if not keep_data:
-            clear(device, disk)
+        clear(device, disk)
     with report.step("read it back"):
         return verify(image, device)
 
 
+def around(image: Path, found: Target, size: int, report: Report) -> int:
+    """Write what the image, of SIZE bytes, has before the data partition, and the table for a disk of this size.
+
+    Nothing behind: there, its second GPT would be among the data. bmaptool would empty a file first.
+    """
+    growth = kept(image, max(found.size, size))
+    limit = growth.start * table.SECTOR if growth else sys.maxsize
+    with (
+        report.step(f"write {image.name}"),
+        host.failing(f"write to {found.path}"),
+        image.open("rb") as source,
+        open(found.path, "r+b") as written,
+    ):
+        if found.kind == "file":
+            written.truncate(max(found.size, size))
+        for offset, length in pieces(image, limit):
+            source.seek(offset)
+            written.seek(offset)
+            written.write(source.read(length))
+        written.flush()
+        os.fsync(written.fileno())
+    with report.step("read it back"):
+        count = verify(image, found.path, limit)
+    if growth:
+        with host.failing(f"write to {found.path}"):
+            enlarge.put(found.path, growth)
+    return count
+
+
 def kept(image: Path, size: int) -> Growth | None:
-    """Return the table for a disk of SIZE bytes whose data stay: the machine has made their partition larger than the image's."""
+    """Return the table for a disk of SIZE bytes whose data stay, where the machine has made their partition larger than the image's."""
     try:
         return enlarge.planned(str(image), size // table.SECTOR, int(place.DATA))
     except table.Unclear:
         return None
-
-
-def around(image: Path, device: str, growth: Growth, report: Report) -> int:
-    """Write what the image has before the data partition, and nothing behind: its second GPT would be among the data."""
-    limit = growth.start * table.SECTOR
-    with (
-        report.step(f"write {image.name}"),
-        host.failing(f"write to {device}"),
-        image.open("rb") as source,
-        open(device, "r+b") as written,
-    ):
-        for offset, size in pieces(image, limit):
-            source.seek(offset)
-            written.seek(offset)
-            written.write(source.read(size))
-        written.flush()
-        os.fsync(written.fileno())
-    with report.step("read it back"):
-        count = verify(image, device, limit)
-    with host.failing(f"write to {device}"):
-        enlarge.put(device, growth)
-    return count
 
 
 def described(image: Path) -> dict[str, Any]:

@@ -152,6 +152,26 @@ def test_data_that_are_kept_stay_where_the_machine_has_put_them_on_a_larger_disk
     assert [row["size"] >> 11 for row in said] == [BOARD.disk.boot, (2 * image - data >> 20) - 1]
 
 
+def test_data_that_are_kept_stay_in_a_file_too(made: Made, tmp_path: Path) -> None:
+    assert BOARD.disk
+    card = Path(shutil.copy(made.path, tmp_path / "card"))
+    data, mine = (BOARD.disk.start + BOARD.disk.boot) << 20, bytes(range(256)) * 4096
+    with card.open("r+b") as file:
+        file.write(b"x" * 4096)
+        file.seek(data)
+        file.write(mine)
+
+    with Report("quiet") as report:
+        flash.write(
+            made.path, BOARD.disk, "qemu-arm64", str(card), report, confirm=lambda _: True, keep_data=True
+        )
+
+    with card.open("rb") as written, made.path.open("rb") as image:
+        assert written.read(4096) == image.read(4096)
+        written.seek(data)
+        assert written.read(len(mine)) == mine
+
+
 def test_a_smaller_partition_than_its_files_is_refused_and_leaves_no_image(tmp_path: Path) -> None:
     assert BOARD.disk
     small = dataclasses.replace(BOARD, disks=(dataclasses.replace(BOARD.disk, boot=32),))
