@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.process.manager_world import World
+from tests.process.tree import Tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,3 +20,10 @@ def world(tmp_path: Path) -> Iterator[World]:
     with World(tmp_path) as made:
         yield made
         made.stop()
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Iterator[Tree]:
+    """A svscan with an empty scan directory."""
+    with Tree(tmp_path) as made:
+        yield made

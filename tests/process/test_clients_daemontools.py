@@ -10,23 +10,15 @@ import time
 import pytest
 
 from tests.process.service import LISTENER
-from tests.process.tree import Tree
 from tests.process.waiting import alive
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from tests.process.tree import Tree
 
 pytestmark = pytest.mark.skipif(
     not all(map(shutil.which, ("svc", "svstat", "svok"))), reason="daemontools is not installed"
 )
-
-
-@pytest.fixture
-def tree(tmp_path: Path) -> Iterator[Tree]:
-    with Tree(tmp_path) as tree:
-        yield tree
 
 
 def test_svok_tells_by_its_exit_code(tree: Tree) -> None:

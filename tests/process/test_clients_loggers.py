@@ -8,12 +8,9 @@ import signal
 
 import pytest
 
-from tests.process.tree import Tree
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from tests.process.tree import Tree
 
 COUNT = 20_000
 LOGGERS = {
@@ -21,12 +18,6 @@ LOGGERS = {
     "svlogd": "exec svlogd ../../../log",
     "multilog": "exec multilog s16777215 ../../../log",
 }
-
-
-@pytest.fixture
-def tree(tmp_path: Path) -> Iterator[Tree]:
-    with Tree(tmp_path) as tree:
-        yield tree
 
 
 @pytest.mark.parametrize("logger", LOGGERS)

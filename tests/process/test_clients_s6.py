@@ -13,16 +13,9 @@ from tests.process.waiting import alive, wait_exists
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 pytestmark = pytest.mark.skipif(shutil.which("s6-svc") is None, reason="s6 is not installed")
-
-
-@pytest.fixture
-def tree(tmp_path: Path) -> Iterator[Tree]:
-    with Tree(tmp_path) as tree:
-        yield tree
 
 
 def code(tree: Tree, *command: object) -> int:

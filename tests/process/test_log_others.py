@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -15,19 +14,13 @@ import pytest
 
 from tests.process.log_world import ENVIRONMENT, Running, archives, content, run, until
 from tests.process.tree import ours
-from tests.process.waiting import PATIENCE
+from tests.process.waiting import PATIENCE, needs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
 
 NUMBERS = b"".join(b"%d\n" % number for number in range(1, 20_001))
-
-
-def needs(*names: str) -> None:
-    for name in names:
-        if shutil.which(name) is None:
-            pytest.skip(f"{name} is not installed")
 
 
 def directory(base: Path, *config: str) -> Path:

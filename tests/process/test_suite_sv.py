@@ -14,11 +14,7 @@ import pytest
 from initfs.supervise import client
 from initfs.supervise import tree as supervise
 from initfs.supervise.pipes import Stdio
-from initfs.supervise.runit import commands
-from initfs.supervise.runit.commands import Command
-from initfs.supervise.status import DOWN, FINISH, RUN, Status
 from initfs.supervise.unit import Unit
-from initfs.value import replace
 from tests.process.notify_world import ENVIRONMENT, PATIENCE, end, ours, real, run, start
 from tests.process.small_tree import Tree
 
@@ -27,7 +23,6 @@ if TYPE_CHECKING:
     import pathlib
     import subprocess
     from collections.abc import Iterator
-    from typing import Any
 
 SLEEP = "exec sleep 999"
 # It says that it can be told, so that no signal comes before its trap.
@@ -282,57 +277,6 @@ def test_sv_says_what_the_real_one_says(tmp_path: pathlib.Path) -> None:
             ), words
     finally:
         tree.end()
-
-
-def test_a_command_is_known_by_its_word_or_its_first_letter() -> None:
-    # RUN-083 (partly)
-    assert commands.find("status") == commands.find("s") == commands.find("stat") == commands.STATUS
-    assert commands.find("start") == Command("u", "up")
-    assert (
-        commands.find("up")
-        == commands.find("u")
-        == commands.find("upside")
-        == Command("u", "up", waits=False)
-    )
-    assert commands.find("exit") == commands.find("x") == commands.find("e")
-    assert commands.find("restart") == Command("tcu", "restarted")
-    assert [commands.find(word) for word in ("r", "f", "", "y", "3")] == [None] * 5
-
-
-@pytest.mark.parametrize(
-    "goal, now, expected",
-    [
-        ("up", {"state": RUN, "pid": 5}, commands.IF_CHECK),
-        ("up", {"state": FINISH, "pid": 5}, commands.NOT_YET),
-        ("up", {}, commands.NOT_YET),
-        ("down", {}, commands.DONE),
-        ("down", {"state": FINISH, "pid": 5}, commands.NOT_YET),
-        ("restarted", {"state": RUN, "pid": 4}, commands.NOT_YET),
-        ("restarted", {"state": RUN, "pid": 5, "changed": 9}, commands.IF_CHECK),
-        ("restarted", {"state": RUN, "pid": 5, "termed": True}, commands.NOT_YET),
-        ("restarted", {"wanted": False}, commands.DONE),
-        ("once", {"state": RUN, "pid": 4, "wanted": False}, commands.DONE),
-        ("once", {"state": RUN, "pid": 4}, commands.NOT_YET),
-        ("once", {"changed": 9}, commands.DONE),
-        ("paused", {"state": RUN, "pid": 4, "paused": True}, commands.DONE),
-        ("paused", {"state": RUN, "pid": 4}, commands.NOT_YET),
-        ("continued", {"state": RUN, "pid": 4, "paused": True}, commands.NOT_YET),
-        ("as wanted", {"state": RUN, "pid": 4}, commands.IF_CHECK),
-        ("as wanted", {"state": RUN, "pid": 4, "wanted": False}, commands.IF_CHECK),
-        ("as wanted", {"state": RUN, "pid": 4, "wanted": False, "termed": True}, commands.NOT_YET),
-        ("as wanted", {"wanted": False}, commands.DONE),
-        ("as wanted", {}, commands.NOT_YET),
-        ("gone", {}, commands.NOT_YET),
-        ("gone", None, commands.DONE),
-        ("up", None, commands.NOT_YET),
-        ("sent", {}, commands.DONE),
-    ],
-)
-def test_when_a_command_has_had_its_effect(goal: str, now: dict[str, Any] | None, expected: str) -> None:
-    # RUN-083 (partly)
-    down = Status(DOWN, 0, True, False, False, False, True, 0, 1)
-    before = replace(down, state=RUN, pid=4)
-    assert commands.done(goal, before, None if now is None else replace(down, **now)) == expected
 
 
 def test_what_listens_has_a_status(tmp_path: pathlib.Path) -> None:

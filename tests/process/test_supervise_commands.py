@@ -9,12 +9,10 @@ import time
 import pytest
 
 from tests.process.service import LISTENER, READY_ON_3
-from tests.process.tree import Tree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from tests.process.tree import Tree
 
 
 LETTER_SIGNALS = {
@@ -32,12 +30,6 @@ LETTER_SIGNALS = {
     "r": "TERM",
     "l": "HUP",
 }
-
-
-@pytest.fixture
-def tree(tmp_path: Path) -> Iterator[Tree]:
-    with Tree(tmp_path) as tree:
-        yield tree
 
 
 def is_stopped(pid: int, wanted: bool) -> bool:

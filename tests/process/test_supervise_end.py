@@ -11,21 +11,15 @@ import subprocess
 import pytest
 
 from tests.process.service import LISTENER
-from tests.process.tree import Tree
 from tests.process.waiting import alive, wait_dead
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.process.tree import Tree
+
 TOLD = 'echo "$0 $*" >"$EAR"'
-
-
-@pytest.fixture
-def tree(tmp_path: Path) -> Iterator[Tree]:
-    with Tree(tmp_path) as tree:
-        yield tree
 
 
 def up(tree: Tree) -> int:

@@ -15,14 +15,7 @@ from tests.process.waiting import alive, wait_dead, wait_exists
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
-
-
-@pytest.fixture
-def tree(tmp_path: Path) -> Iterator[Tree]:
-    with Tree(tmp_path) as tree:
-        yield tree
 
 
 def test_a_renamed_entry_keeps_its_process_and_gets_its_new_name(tree: Tree) -> None:

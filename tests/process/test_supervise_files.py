@@ -25,12 +25,6 @@ KEEP = 3
 
 
 @pytest.fixture
-def tree(tmp_path: Path) -> Iterator[Tree]:
-    with Tree(tmp_path) as tree:
-        yield tree
-
-
-@pytest.fixture
 def protocol(tmp_path: Path) -> Iterator[Protocol]:
     fd = os.open(tmp_path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     protocol = Protocol(fd)

@@ -6,22 +6,14 @@ import os
 
 import pytest
 
-from tests.process.tree import Tree
 from tests.process.waiting import alive
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from tests.process.tree import Tree
 
 APPEND = "exec cat >>../../../log.txt"
 COUNT = 100_000
-
-
-@pytest.fixture
-def tree(tmp_path: Path) -> Iterator[Tree]:
-    with Tree(tmp_path) as tree:
-        yield tree
 
 
 def logged(tree: Tree) -> list[str]:

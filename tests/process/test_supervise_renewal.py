@@ -7,22 +7,13 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
-import pytest
-
 from initfs.supervise import luggage
 from tests.process.log_world import content, until
 from tests.process.service import LISTENER, READY_ON_3
 from tests.process.tree import Tree, ours
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
-
-
-@pytest.fixture
-def tree(tmp_path: Path) -> Iterator[Tree]:
-    with Tree(tmp_path) as tree:
-        yield tree
 
 
 def renew(tree: Tree) -> None:

@@ -17,14 +17,7 @@ from tests.process.waiting import alive
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
-
-
-@pytest.fixture
-def tree(tmp_path: Path) -> Iterator[Tree]:
-    with Tree(tmp_path) as tree:
-        yield tree
 
 
 def svscan(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:

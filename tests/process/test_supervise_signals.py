@@ -133,3 +133,12 @@ def test_nothing_but_our_children_is_ever_signalled(tree: Tree) -> None:
         event["pid"] for event in tree.events if event["event"] == "up"
     }
     assert len(sent) >= 17
+
+
+def test_what_the_tree_was_told_to_ignore_its_services_ignore_and_nothing_else(tree: Tree) -> None:
+    """Not even SIGPIPE, which Python ignores, nor what the tree itself catches."""
+    tree.add("a", "grep SigIgn /proc/self/status >$EAR")
+    tree.start(prefix=("sh", "-c", "trap '' WINCH USR2; exec \"$@\"", "sh"))
+    ignored = int(tree.ear.line().split()[1], 16)
+    internal = 0b11 << 31  # signals 32 and 33: posix_spawn(3) leaves them ignored
+    assert ignored & ~internal == 1 << signal.SIGWINCH - 1 | 1 << signal.SIGUSR2 - 1

@@ -8,23 +8,13 @@ import re
 import signal
 import time
 
-import pytest
-
 from initfs import tai
 from tests.process.service import READY_ON_3
-from tests.process.tree import Tree
 from tests.process.waiting import alive
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-
-@pytest.fixture
-def tree(tmp_path: Path) -> Iterator[Tree]:
-    with Tree(tmp_path) as tree:
-        yield tree
+    from tests.process.tree import Tree
 
 
 # svstat and svok ------------------------------------------------------------------------------------

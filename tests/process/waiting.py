@@ -7,13 +7,23 @@ import ctypes
 import fcntl
 import os
 import select
+import shutil
 import time
 from pathlib import Path
+
+import pytest
 
 PATIENCE = 45.0
 MARK = "INITFS_TEST_TREE"
 PR_SET_CHILD_SUBREAPER = 36
 PIPE_SIZE = 1 << 20
+
+
+def needs(*programs: str) -> None:
+    """Skip the test that calls this unless all are installed."""
+    for program in programs:
+        if shutil.which(program) is None:
+            pytest.skip(f"{program} is not installed")
 
 
 class Late(AssertionError):
