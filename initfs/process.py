@@ -49,7 +49,8 @@ def spawn(
             file_actions=actions,
             setsid=session,
             setsigmask=(),
-            setsigdef=RESTORED,
+            # exec(2) would do it for those we catch; but what glibc is not told of it asks about in the child, and sets all the same.
+            setsigdef=(*signals.heeded(), *RESTORED),
         )
     except MemoryError:
         unclaimed = _lost_child(began)

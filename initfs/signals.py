@@ -5,6 +5,7 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal as _signal
+    from collections.abc import Callable, Sequence
 else:
     import _signal
 
@@ -41,18 +42,36 @@ def _nothing(_signum: int, _frame: object) -> None:
 
 def catch(*signums: int) -> None:
     """Have these signals reported on the wake-up descriptor instead of their default action."""
-    for signum in signums:
-        _signal.signal(signum, _nothing)
+    _act(_nothing, signums)
 
 
 def ignore(*signums: int) -> None:
-    for signum in signums:
-        _signal.signal(signum, _signal.SIG_IGN)
+    _act(_signal.SIG_IGN, signums)
 
 
 def default(*signums: int) -> None:
+    _act(_signal.SIG_DFL, signums)
+
+
+_heeded: tuple[int, ...] = ()
+
+
+def _act(action: Callable[[int, object], None] | int, signums: Sequence[int]) -> None:
+    global _heeded  # noqa: PLW0603
+    _heeded = ()
     for signum in signums:
-        _signal.signal(signum, _signal.SIG_DFL)
+        _signal.signal(signum, action)
+
+
+def heeded() -> tuple[int, ...]:
+    """The signals that this process does not ignore, without those that nobody can: what a child is given the default action for."""
+    global _heeded  # noqa: PLW0603
+    if not _heeded:
+        unknown = (None, _signal.SIG_IGN)  # None: the C library's own
+        _heeded = tuple(
+            n for n in range(1, LAST + 1) if n not in (KILL, STOP) and _signal.getsignal(n) not in unknown
+        )
+    return _heeded
 
 
 def wake(fd: int) -> None:
