@@ -44,6 +44,7 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
     ) as machine:
         dangling(machine, "wlan0")
         dangling(machine, "wlan1")
+        machine.host.chmod(0o1777)  # a stub may be nobody
         machine.go()
         machine.sh("rm -f /run/service/vpnc/down; svc -u vpnc")
         yield machine
