@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 # Python ignores these two, and an ignored signal is inherited through exec.
 RESTORED = (signals.PIPE, signals.XFSZ)
+_OWN_GROUP = {"setpgroup": 0}
 
 
 def spawn(
@@ -28,11 +29,13 @@ def spawn(
     descriptors: Sequence[tuple[int, int]] = (),
     directory: int | None = None,
     session: bool = True,
+    group: bool = False,
 ) -> int:
     """Start PATH with ARGV and return its pid; OSError when it cannot be started.
 
     DESCRIPTORS are (ours, child's) pairs, dup2'ed in order; everything else of ours is close-on-exec. DIRECTORY is a
     descriptor to be its working directory: this process moves there for the call, which is safe with one thread only.
+    It has a SESSION of its own, or else stays in ours, where it may have a process GROUP of its own.
     """
     global unclaimed, _latest  # noqa: PLW0603
     actions = [(os.POSIX_SPAWN_DUP2, ours, theirs) for ours, theirs in descriptors] if descriptors else ()
@@ -51,6 +54,7 @@ def spawn(
             setsigmask=(),
             # exec(2) would do it for those we catch; but what glibc is not told of it asks about in the child, and sets all the same.
             setsigdef=(*signals.heeded(), *RESTORED),
+            **(_OWN_GROUP if group else {}),  # type: ignore[arg-type]
         )
     except MemoryError:
         unclaimed = _lost_child(began)

@@ -17,22 +17,24 @@ def spawn(
     descriptors: Sequence[tuple[int, int]],
     path: str | None = None,
     *,
-    session: bool = False,
+    group: bool = False,
 ) -> int:
-    """Start ARGV with DESCRIPTORS, (ours, its) pairs, in a SESSION of its own or in ours; its pid. OSError: ENOENT when there is no
-    such program in PATH.
+    """Start ARGV with DESCRIPTORS, (ours, its) pairs, in our process group or in a GROUP of its own; its pid. OSError: ENOENT when there is
+    no such program in PATH.
 
     A server gives its environment as bytes, encoded once: as strings it is encoded for every child.
     """
     name = argv[0]
     if "/" in name:
-        return process.spawn(name, argv, environment, descriptors=descriptors, session=session)
+        return process.spawn(name, argv, environment, descriptors=descriptors, session=False, group=group)
     failed: OSError | None = None
     for place in process.candidates(name, {} if path is None else {"PATH": path}) if name else ():
         if not os.access(place, os.F_OK):
             continue  # a look costs a hundredth of a child that cannot execute it, and tells without an exception
         try:
-            return process.spawn(place, argv, environment, descriptors=descriptors, session=session)
+            return process.spawn(
+                place, argv, environment, descriptors=descriptors, session=False, group=group
+            )
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError as error:

@@ -135,7 +135,7 @@ class _Runner:
             closing = [*self._listening, *self._ordered.held()]
             return warm.fork(lambda: _become(line, variables), self._loop, pairs, closing=closing)
         added = {os.fsencode(name): os.fsencode(text) for name, text in variables.items()}
-        return starting.spawn(line, {**self._environment, **added}, pairs, self._path, session=True)
+        return starting.spawn(line, {**self._environment, **added}, pairs, self._path, group=True)
 
     def _load(self) -> Database:
         """The database, read again when it is another one."""
@@ -165,5 +165,6 @@ def _understood(words: list[str]) -> tuple[int, int, int]:
 
 
 def _become(line: list[str], variables: dict[str, str]) -> int:
+    os.setpgid(0, 0)
     os.environ.update(variables)
     return chain.run(line, USAGE)

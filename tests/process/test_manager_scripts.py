@@ -54,6 +54,18 @@ def test_a_script_has_the_callers_descriptors(world: World) -> None:
     assert done.stderr == "to standard error\n"
 
 
+def test_a_script_has_a_process_group_of_its_own_so_what_it_does_to_that_does_not_hit_the_runner(
+    world: World,
+) -> None:
+    # SM-189 (partly)
+    look = "read -r pid name state parent group rest </proc/$$/stat; test $group = $$"
+    world.oneshot("spawned", look)
+    world.oneshot("forked", "unused")
+    (world.source / "forked/up").write_text(f'foreground {{ true }} sh -c "{look}"\n')
+    world.begin()
+    world.rc("change", "spawned", "forked")
+
+
 def test_a_script_can_be_run_by_hand(world: World) -> None:
     # SM-189 (partly)
     world.oneshot("one", "echo $RC_NAME; exit 5")
