@@ -14,6 +14,8 @@ import time
 
 import pytest
 
+from initfs.local.fdholder import client
+from initfs.loop import now
 from initfs.programs import PROGRAMS
 
 TYPE_CHECKING = False
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 ROOT = pathlib.Path(__file__).parents[2]
 PATIENCE = 30.0
+ROUNDS = int(os.environ.get("FUZZ", "60"))  # of noise
 NOBODY = 65534
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="changes ids: needs root")
 START = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from initfs.main import main; sys.exit(main())"
@@ -45,6 +48,13 @@ if sys.argv[1] == "namespace":
 sys.argv[:2] = []
 sys.exit(initfs.main.main(["initfs", *sys.argv]))
 """
+REMOTE = {
+    "PROTO": "IPC",
+    "IPCREMOTEEUID": "1000",
+    "IPCREMOTEEGID": "50",
+    "IPCCONNNUM": "1",
+    "IPCREMOTEPATH": "",
+}
 ALL_RIGHTS = {
     "FDHOLDER_STORE_REGEX": ".\n",
     "FDHOLDER_RETRIEVE_REGEX": ".\n",
@@ -137,6 +147,16 @@ def rule(directory: pathlib.Path, key: str, verdict: str = "allow", **environmen
         if each.exists():
             each.chmod(0o755)
     return place
+
+
+def daemon(place: pathlib.Path, *options: str, name: str = "s") -> list[str]:
+    """The command line of a descriptor holder with the rules in PLACE, and its socket there."""
+    return ours("fdholder-daemon", "-1", *options, "-i", place / "rules", place / name)
+
+
+def holder(path: pathlib.Path) -> client.Holder:
+    """A conversation with the descriptor holder at PATH."""
+    return client.connect(str(path), now() + PATIENCE)
 
 
 def own_key() -> str:

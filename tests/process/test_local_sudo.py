@@ -25,7 +25,6 @@ from tests.process.local_world import (
     needs_root,
     nobody,
     ours,
-    public,
     real,
     rule,
     run,
@@ -35,18 +34,11 @@ from tests.process.local_world import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 SHOW = ["sh", "-c", 'echo "$@|$ASKED|$GIVEN|${EXTRA-unset}"; echo err >&2; cat; exit 7', "x", "one"]
 ENVIRONMENT = {"PATH": os.environ["PATH"], "ASKED": "", "GIVEN": "ours"}
 CLIENT = {"ASKED": "theirs", "GIVEN": "theirs", "EXTRA": "theirs"}
-
-
-@pytest.fixture
-def path() -> Iterator[Path]:
-    with public() as place:
-        yield place / "s"
 
 
 def sudod(path: Path, *words: str) -> list[str]:
