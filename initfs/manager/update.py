@@ -172,10 +172,8 @@ class Update:
                 say.info(f"{name}: goes on; its new files count at its next start")
             self._update_pipes(made)
         except say.Fatal as fatal:
-            if fatal.code != say.TIMED_OUT:
-                raise
-            say.fatal(f"{fatal}; the new database is the live one")
-            return engine.TIMED_OUT
+            code = engine.TIMED_OUT if fatal.code == say.TIMED_OUT else fatal.code
+            raise say.Fatal(code, f"{fatal}; the new database is the live one") from fatal
         return self._start()
 
     def _note(self) -> None:

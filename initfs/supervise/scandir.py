@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 
 # Seconds until what failed is tried again (`spec/supervision.md` 1.1).
 NO_PIPE, TOO_MANY, OLD_LOGGER, NO_START = 3.0, 60.0, 10.0, 10.0
-# Descriptors: of a service with its half of a logger, and of everything else.
-DESCRIPTORS, RESERVED = 8, 64
+DESCRIPTORS, RESERVED = 8, 64  # of a service with its half of a logger, and of everything else
 COME_BACK = 1.0  # seconds until what was told to exit, but is still there, is supervised again
 SETTLE = 0.02  # a burst of announced changes is one scan
 
@@ -68,6 +67,7 @@ class Scandir:
         self._limits = limits
         self._entries: dict[Identity, Entry] = {}
         self._owners: dict[Unit, Entry] = {}
+        self._refused: list[str] = []
         self._ending = False
         self.scanned = False  # the first scan is done, all that it found is started
         self.due = NEVER
@@ -105,8 +105,7 @@ class Scandir:
         found = self.listing.look(known)
         if found is not None:
             self.requested = False
-            found = scan.shared(found, self._limits.shared)
-            self._follow(self.listing.with_run(found, self._entries))
+            self._follow(self.listing.with_run(scan.shared(found, self._limits.shared), self._entries))
 
     def _retry(self, seconds: float, text: str) -> None:
         say.warning(f"{text}; trying again in {seconds:g} seconds")
@@ -119,7 +118,7 @@ class Scandir:
         }
         wanted = sum(1 + (seen.log is not None) for seen in found.values())
         room = process.raise_descriptor_limit(RESERVED + DESCRIPTORS * wanted) - RESERVED
-        refused = []
+        self._refused = refused = []
         for operation in scan.plan(known, found, min(self._limits.services_max, room // DESCRIPTORS)):
             if isinstance(operation, scan.Refuse):
                 refused.append(operation.name)
@@ -136,9 +135,8 @@ class Scandir:
             else:
                 self._follow_log(entry, seen.log)
                 self._share(entry, seen.script)
-        self._tree.queue(
-            lambda: self._tree.queue(self._scanned)
-        )  # a turn later: what is begun starts after its batch
+        # A turn later: what is begun starts after its batch.
+        self._tree.queue(lambda: self._tree.queue(self._scanned))
 
     def _scanned(self) -> None:
         if not self.scanned:
@@ -288,6 +286,8 @@ class Scandir:
 
     def _forget(self, entry: Entry) -> None:
         del self._entries[entry.identity]
+        if self._refused and not self._ending:
+            self.due = min(self.due, now() + SETTLE)  # there is room now
         if self._sharing is not None:
             self._sharing.remove(entry.name)
         if entry.pipe is not None:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.process.manager_world import CODE, World, consistent
+from initfs.manager import switch
+from tests.process.manager_world import CODE, World, consistent, update
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,6 +72,32 @@ def test_an_update_killed_at_any_step_leaves_a_whole_live_directory_that_another
         if done.returncode == 0:
             break
     assert killed >= 3
+
+
+def test_an_update_ends_with_an_error_when_svscan_refuses_what_is_new_and_another_puts_it_right(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # SM-191 (partly)
+    monkeypatch.setattr(switch, "STUCK", 1.0)
+    with World(tmp_path, "-C", "4") as small:
+        small.ready("calm")
+        small.longrun("gone")
+        small.begin()
+        small.rc("change", "calm", "gone")
+        pid = small.pid("calm")
+        small.longrun("fresh")
+        refused = update(small, code=111).stderr
+        assert f"no supervisor for {small.live}:" in refused
+        assert "svscan says why; the new database is the live one" in refused
+        assert set(small.up()) == {"calm", "gone"}, "what is up goes on"
+        shutil.rmtree(small.source / "gone")
+        monkeypatch.undo()
+        update(small)
+        consistent(small)
+        small.rc("change", "fresh")
+        assert set(small.up()) == {"calm", "fresh"}
+        assert small.pid("calm") == pid
+        small.stop()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system")

@@ -109,7 +109,7 @@ def test_our_own_files_have_the_modes_of_the_specification(tree: Tree) -> None:
     assert modes == {"lock": 0o600, "control": 0o600, "events": 0o600}
 
 
-def test_more_services_than_the_limit_are_refused_with_one_message(tmp_path: Path) -> None:
+def test_more_services_than_the_limit_are_refused_with_one_message_until_there_is_room(tmp_path: Path) -> None:
     # SUP-004
     with Tree(tmp_path, "-C", "4") as tree:
         for name in "abcde":
@@ -118,6 +118,9 @@ def test_more_services_than_the_limit_are_refused_with_one_message(tmp_path: Pat
         tree.wait_for("tree")
         assert [name for name in "abcde" if "up" in tree.happened(name)] == list("abcd")
         assert tree.said.count("too many services: 1 not supervised, e the first") == 1
+        (tree.scandir / "a").rename(tree.base / "a")
+        assert tree.ours("svscanctl", "-an", tree.scandir).returncode == 0
+        tree.wait_for("up", "e")  # there is room once the other has ended
 
 
 def test_loggers_count_against_the_limit(tmp_path: Path) -> None:
