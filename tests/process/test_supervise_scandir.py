@@ -109,7 +109,9 @@ def test_our_own_files_have_the_modes_of_the_specification(tree: Tree) -> None:
     assert modes == {"lock": 0o600, "control": 0o600, "events": 0o600}
 
 
-def test_more_services_than_the_limit_are_refused_with_one_message_until_there_is_room(tmp_path: Path) -> None:
+def test_more_services_than_the_limit_are_refused_with_one_message_until_there_is_room(
+    tmp_path: Path,
+) -> None:
     # SUP-004
     with Tree(tmp_path, "-C", "4") as tree:
         for name in "abcde":
