@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+DIGITS = 12
+
+
 def parse(
     arguments: list[str], letters: str, usage_line: str, long: Mapping[str, str] | None = None
 ) -> tuple[list[tuple[str, str]], list[str]]:
@@ -70,7 +73,7 @@ def _cluster(cluster: str, rest: list[str], letters: str, usage_line: str) -> li
 
 
 def number(text: str, usage_line: str, least: int = 0) -> int:
-    """A decimal number of at least LEAST, or wrong usage."""
-    if not (text.isascii() and text.isdigit()) or int(text) < least:
+    """A decimal number of at least LEAST and at most twelve digits, or wrong usage: no size, time or id that makes sense has more."""
+    if not (text.isascii() and text.isdigit() and len(text) <= DIGITS) or int(text) < least:
         raise usage(usage_line)
     return int(text)

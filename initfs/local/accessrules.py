@@ -22,7 +22,7 @@ def main(argv: list[str]) -> int:
     else:
         found, rest = options.parse(argv[1:], "m:", USAGE)
         _two(rest)
-        compile_rules(rest[0], rest[1], mode(dict(found).get("m", "0644")))
+        compile_rules(rest[0], rest[1], mode(dict(found).get("m", "0644"), USAGE))
     return say.OK
 
 

@@ -11,6 +11,7 @@ from initfs.chain import next as chain
 from initfs.local import sockets
 from initfs.options import number, parse
 
+INT_MAX = 0x7FFFFFFF
 USAGE = "ipcserver-socketbinder [-d | -D] [-b backlog] [-M | -m] [-a mode] [-B] path prog..."
 
 
@@ -25,22 +26,22 @@ def main(argv: list[str]) -> int:
         bound = sockets.bind(
             rest[0],
             kind,
-            mode=mode(given.get("a", "0777")),
+            mode=mode(given.get("a", "0777"), USAGE),
             replace=_last(found, "dD") != "D",
             blocking="B" in given,
         )
         if backlog:
-            bound.listen(backlog)
+            bound.listen(min(backlog, INT_MAX))  # the kernel has a limit of its own, and does not say so
     except OSError as error:
         raise say.unable(f"bind to {rest[0]}", error) from error
     descriptors.move(0, bound.detach())
     return chain.run(rest[1:], USAGE)
 
 
-def mode(text: str) -> int:
+def mode(text: str, usage_line: str) -> int:
     """Access rights in octal, 0 to 0777, or wrong usage."""
     if not text or text.strip("01234567") or int(text, 8) > 0o777:
-        raise say.usage(USAGE)
+        raise say.usage(usage_line)
     return int(text, 8)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from initfs import say
+from initfs import files, say
 from initfs.chain import next as chain
 from initfs.local import assistant, checking, ipcserver_access, links, serving, sockets, starting, warm
 from initfs.loop import Loop
@@ -32,6 +32,7 @@ def main(argv: list[str]) -> int:
         raise say.usage(USAGE)
     limits = limits_of(given, found)
     verbose = number(given.get("v", "1"), USAGE)
+    files.have_standard_descriptors()
     if not sockets.listening(0):
         raise say.Fatal(say.USAGE, "descriptor 0 is not a Unix socket that listens")
     around = Loop()

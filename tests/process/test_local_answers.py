@@ -28,6 +28,7 @@ from tests.process.local_world import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 campaign = settings(max_examples=ROUNDS, deadline=None)
 
@@ -116,6 +117,20 @@ def test_a_path_that_no_socket_can_have_is_wrong_usage(name: str) -> None:
         ("fdholder-list", name),
     ):
         assert run(ours(*line))[0] == 100, line
+
+
+def test_a_number_that_is_too_long_is_wrong_usage_and_one_that_is_too_large_for_the_kernel_is_not(
+    path: Path,
+) -> None:
+    for line in (
+        ("ipcserver-socketbinder", "-b", "9" * 5000, path, "true"),
+        ("ipcserverd", "-c", "9" * 5000, "true"),
+        ("fdholder-list", "-t", "9" * 13, path),
+    ):
+        code, _, err = run(ours(*line))
+        assert (code, f"{line[0]}: fatal: usage: {line[0]} " in err) == (100, True)
+    assert run(ours("ipcserver-socketbinder", "-b", "9" * 12, path, "true")) == (0, "", "")
+    assert run(ours("fdholder-list", "-t", "9" * 12, path))[0] == 111  # nobody listens any more
 
 
 @campaign

@@ -186,6 +186,14 @@ def test_a_server_takes_on_an_identity_after_it_has_bound(path: Path) -> None:
             assert " ".join(words[-2:]) == told
 
 
+def test_a_server_without_a_standard_error_has_no_file_of_its_own_there_and_a_handler_has_one(
+    path: Path,
+) -> None:
+    script = "readlink /proc/$$/fd/2 /proc/$PPID/fd/2"
+    with server(["sh", "-c", 'exec "$@" 2>&-', "sh", *ours("ipcserver", "-1", path, "sh", "-c", script)]):
+        assert everything(connect(path)) == b"/dev/null\n" * 2
+
+
 def test_connections_of_a_user_are_counted(path: Path) -> None:
     with server(ours("ipcserver", "-1", path, "sh", "-c", "echo $IPCCONNNUM; exec cat")):
         crowd = [connect(path) for _ in range(3)]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from initfs import loop, process, say, signals
+from initfs import files, loop, process, say, signals
 from initfs.local import rules as access_rules
 from initfs.local import sockets
 from initfs.local.fdholder.keeping import Keeper
@@ -25,6 +25,7 @@ def main(argv: list[str]) -> int:
     if rest or len(given.keys() & {"i", "x"}) != 1:
         raise say.usage(USAGE)
     limits = _limits(given)
+    files.have_standard_descriptors()
     if not sockets.listening(0):
         raise say.Fatal(say.USAGE, "descriptor 0 is not a Unix socket that listens")
     try:

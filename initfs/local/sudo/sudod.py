@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from initfs import loop, process, say, signals
+from initfs import files, loop, process, say, signals
 from initfs.local import sockets
 from initfs.local.sudo import protocol
 from initfs.local.sudo.server import spawn
@@ -61,6 +61,7 @@ def understood(argv: list[str]) -> Orders:
 
 def main(argv: list[str]) -> int:
     orders = understood(argv)
+    files.have_standard_descriptors()
     around = loop.Loop()
     null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
     # The connection must not be inherited, nor its places filled by what a program would take for its own descriptors.
@@ -90,9 +91,6 @@ def main(argv: list[str]) -> int:
 
 
 def _aside(fd: int, null: int) -> int:
-    try:
-        copy = os.dup(fd)
-    except OSError as error:
-        raise say.Fatal(say.USAGE, f"descriptor {fd} is not open") from error
+    copy = os.dup(fd)
     os.dup2(null, fd)
     return copy
