@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 RETURNS = 30.0  # seconds within which a runner that died has to be there again
 DEAD_WITHIN = 1000  # milliseconds from the end of its connections to the end of a process
 GONE = (ConnectionRefusedError, FileNotFoundError, ProcessLookupError)
+FRUITLESS = 2  # times that a runner may die before it has begun anything
 HUNG_UP = "the oneshot runner hung up"
+LOG = "; its log says why"
 
 
 class Busy(Exception):
@@ -41,6 +43,7 @@ class Runner:
         self._loop, self._ended, self._again = around, ended, again
         self._directory = f"{live}/servicedirs/{RUNNER}"
         self._missed = 0.0  # since when nobody has answered
+        self._fruitless = 0
         self._connection: socket | None = None
         self._process = self._marks = -1
         self._ordered: dict[int, int] = {}  # number: which script
@@ -99,7 +102,7 @@ class Runner:
             if gone and self._returning():
                 raise Busy from None
             if left:
-                raise say.Fatal(say.TEMPORARY, HUNG_UP) from None
+                raise say.Fatal(say.TEMPORARY, HUNG_UP + LOG) from None
             raise say.unable(f"reach the oneshot runner in {self._directory}", error) from error
         self._missed = 0.0
         return made
@@ -131,19 +134,19 @@ class Runner:
         assert self._connection is not None
         self._loop.forget(self._connection.fileno())
         self._connection.close()
-        ordered, untouched = self._ordered, self._untouched()
+        ordered, dead = self._ordered, bool(self._ordered) and self._dead()
+        untouched = self._untouched() if dead else set()
+        self._fruitless = self._fruitless + 1 if len(untouched) == len(ordered) else 0
         self._forget_process()
         self._connection, self._ordered, self._orders, self._records, self._writing = None, {}, [], Records(), False  # fmt: skip
         for number in ordered:
-            if number in untouched:
+            if number in untouched and self._fruitless <= FRUITLESS:
                 self._again(number)
             else:
-                self._ended(number, why)
+                self._ended(number, why if dead else why + LOG)
 
     def _untouched(self) -> set[int]:
         """What has surely not begun: the runner is dead, and has not marked it. One that lives had its reason to hang up."""
-        if not self._ordered or not self._dead():
-            return set()
         size = max(self._ordered) + 1
         marks = os.pread(self._marks, size, 0).ljust(size, b"\0")
         return {

@@ -7,6 +7,8 @@
 Each order and each answer is three numbers of four bytes in the machine's order: both ends are on the same one. A client has at most one
 order about a service without its answer. When it hangs up, what has begun goes on, and nothing more begins.
 
+A runner that meets a client of another version has outlived an upgrade: it ends, and its supervisor starts the one that is installed now.
+
 Marks: before it begins a script, the runner writes which one it is, plus one, to the byte of the file that has the service's number. However
 it dies, the client sees from them which of its orders have surely not begun, and can be given again.
 """
@@ -16,7 +18,8 @@ from __future__ import annotations
 from struct import Struct
 
 SOCKET = "orders"  # in the runner's service directory
-GREETING = b"rc orders 2\n"
+_NAME = b"rc orders "
+GREETING = _NAME + b"2\n"
 _RECORD = Struct("=III")
 SIZE = _RECORD.size
 assert len(GREETING) == SIZE
@@ -27,6 +30,11 @@ record = _RECORD.pack
 def mark(which: int) -> bytes:
     """What marks that a script has begun."""
     return bytes((which + 1 & 0xFF,))
+
+
+def of_another_version(greeting: bytes) -> bool:
+    """Whether who begins like this speaks another version of this language."""
+    return greeting.startswith(_NAME) and not GREETING.startswith(greeting)
 
 
 class Records:

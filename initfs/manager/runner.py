@@ -78,12 +78,14 @@ class _Runner:
         self._ordered = serving.Server(self._loop, ordering, self._admit, self._begin, MOST)
 
     def run(self) -> int:
-        """Serve until TERM; what runs goes on then."""
+        """Serve until TERM, or until a client has come with a newer installation; what runs goes on then."""
         self._loop.on_signals(self._signalled, signals.CHLD, signals.TERM)
-        while not self._asked.leaving:
+        while not (self._asked.leaving or self._ordered.outdated):
             self._asked.turn(min(self._ordered.retry, min(self._limits.values(), default=loop.NEVER)))
             self._expire()
             self._ordered.work()
+        if self._ordered.outdated:
+            say.warning("ending, so that what is installed now is started")
         return say.OK
 
     def _admit(self, peer: Peer) -> bool:

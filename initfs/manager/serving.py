@@ -16,7 +16,7 @@ from initfs import loop, say
 from initfs.local import sockets
 from initfs.local.door import Door
 from initfs.local.wire import Malformed
-from initfs.manager.orders import GREETING, Records, mark, record
+from initfs.manager.orders import GREETING, Records, mark, of_another_version, record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class Server:
         self, around: loop.Loop, listener: socket, admit: Callable[[Peer], bool], begin: Begin, most: int
     ) -> None:
         self._loop, self._admit, self._begin, self._most = around, admit, begin, most
+        self.outdated = False  # a client speaks another version of our language
         self._clients: set[Client] = set()
         self._scripts: dict[int, tuple[Client, int]] = {}  # pid: who is to be told, of which service
         self._door = Door(around, listener, lambda: len(self._clients) < CLIENTS, self._entered)
@@ -108,6 +109,7 @@ class Server:
             connection.close()
 
     def _gone(self, client: Client) -> None:
+        self.outdated = self.outdated or client.foreign
         self._clients.discard(client)
         self._door.update()
 
@@ -120,6 +122,7 @@ class Client:
     def __init__(self, around: loop.Loop, connection: socket, gone: Callable[[Client], None]) -> None:
         self.pending: list[tuple[int, int, int]] = []
         self.descriptors: list[int] = []
+        self.foreign = False
         self._loop, self._connection, self._gone = around, connection, gone
         self._records = Records()
         self._greeted = b""
@@ -175,7 +178,8 @@ class Client:
         missing = len(GREETING) - len(self._greeted)
         self._greeted += data[:missing]
         if not GREETING.startswith(self._greeted) or len(self.descriptors) != WHOLE:
-            raise Malformed("it is no client of this runner")
+            self.foreign = of_another_version(self._greeted)
+            raise Malformed("it is of another version" if self.foreign else "it is no client of this runner")
         self.pending += self._records.feed(data[missing:])
 
     def _hang_up(self) -> None:

@@ -6,10 +6,19 @@ import contextlib
 import os
 import signal
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from initfs.local import sockets
+from initfs.manager import orders
 from tests.process.local_world import until
 from tests.process.manager_world import RUNNER, World
 from tests.process.waiting import PATIENCE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from socket import socket
+
+    import pytest
 
 
 def test_a_change_survives_the_death_of_a_runner_that_had_begun_nothing_of_it(world: World) -> None:
@@ -37,6 +46,42 @@ def connected(pid: int) -> bool:
         with contextlib.suppress(OSError):
             links.append(os.readlink(fd))
     return "/memfd:begun (deleted)" in links
+
+
+def test_a_runner_of_before_an_upgrade_is_renewed_by_the_first_rc_of_after_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # SM-189 (partly)
+    world.oneshot("a")
+    world.oneshot("b", None, None, "a")
+    world.begin()
+    world.rc("start", RUNNER)
+    runner = world.pid(RUNNER)
+    say_otherwise(monkeypatch, times=1)
+    world.rc("change", "b")
+    assert world.told() == ["up a", "up b"]
+    until(lambda: world.pid(RUNNER) not in (0, runner))
+
+
+def test_an_installation_that_is_of_two_versions_is_not_tried_for_ever(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # SM-189 (partly)
+    world.oneshot("a")
+    world.begin()
+    say_otherwise(monkeypatch, times=1000)
+    assert "a: unable to start it: the oneshot runner hung up" in world.rc("change", "a", code=1).stderr
+    assert world.told() == []
+
+
+def say_otherwise(monkeypatch: pytest.MonkeyPatch, times: int) -> None:
+    """Have each `rc` from now on, TIMES, greet as one of another version does."""
+    real, strange = sockets.send, iter([b"rc orders 3\n"] * times)
+
+    def send(connection: socket, data: bytes, descriptors: Sequence[int] = ()) -> int:
+        return real(connection, next(strange, data) if data == orders.GREETING else data, descriptors)
+
+    monkeypatch.setattr(sockets, "send", send)
 
 
 def test_a_script_has_its_time_from_its_own_start(world: World) -> None:

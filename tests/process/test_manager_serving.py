@@ -174,7 +174,7 @@ def test_a_client_that_dies_with_thousands_of_orders_on_their_way_has_few_of_the
 def test_who_speaks_another_language_is_left_alone(desk: Desk) -> None:
     strangers = []
     for words, fds in (
-        (b"rc orders 3\n", [0, 1, 2, 0]),
+        (b"rc ordinal\n", [0, 1, 2, 0]),
         (orders.GREETING, [0, 1, 2]),
         (orders.GREETING, [0, 1, 2, 0, 0]),
         (b"x", [0, 1, 2, 0]),
@@ -188,6 +188,7 @@ def test_who_speaks_another_language_is_left_alone(desk: Desk) -> None:
         stranger.settimeout(PATIENCE)
         assert stranger.recv(1) == b""
     assert desk.begun == []
+    assert not desk.server.outdated
 
 
 def test_a_mark_that_cannot_be_made_is_the_orders_failure(desk: Desk) -> None:
