@@ -68,7 +68,7 @@ def prefers_itself(box: Path) -> bool:
 
 class Host(Machine):
     """A machine with services of the repository: names of instances, FILES beside or instead of the template's, and STUBS: shell
-    scripts in the place of programs.
+    scripts in the place of programs. OWN are those that its owner has in /data/service.
     """
 
     def __init__(
@@ -78,12 +78,13 @@ class Host(Machine):
         files: dict[str, str] | None = None,
         stubs: dict[str, str] | None = None,
         templates: tuple[str, ...] = (),
+        own: tuple[str, ...] = (),
         needs: tuple[str, ...] = ("udhcpc", "udhcpd"),
     ) -> None:
         path.mkdir(parents=True, exist_ok=True)
         super().__init__(path, rc_init=RC_INIT)
         self.become = PREPARE + BECOME
-        self._services = services
+        self._services = (*services, *own)
         (self.root / "sys").mkdir()
         shutil.copytree(SKELETON, self.root, dirs_exist_ok=True)
         (self.root / "etc/resolv.conf").symlink_to("/run/resolv.conf")
@@ -102,11 +103,23 @@ class Host(Machine):
         (self.root / "etc/initfs/service").mkdir(exist_ok=True)
         for name in templates:
             shutil.copytree(SERVICES / name, self.root / "etc/initfs/template" / name)
+        for number, name in enumerate(own):
+            self._owned(name, template(name, known), link=bool(number % 2))
         for name, content in (files or {}).items():
-            place = self.root / "etc/initfs/service" / name
+            place = self.root / ("data/service" if name.split("/")[0] in own else "etc/initfs/service") / name
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_text(content)
             place.chmod(0o755 if content.startswith("#!") else 0o644)
+
+    def _owned(self, name: str, source: str, *, link: bool) -> None:
+        """A copy of a template in /data/service, or a link to the image's; either without a logger of its own."""
+        place = self.root / "data/service" / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        whole = self.root / "etc/initfs/template" / source if link else place
+        shutil.copytree(SERVICES / source, whole)
+        (whole / "log").touch()
+        if link:
+            place.symlink_to(f"../../etc/initfs/template/{source}")
 
     def _links(self, box: Path) -> None:
         """What comes first in /usr/bin: applets, then our own programs, as in an image."""

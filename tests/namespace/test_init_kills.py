@@ -53,7 +53,8 @@ exec rc-init -t 30000 -c /etc/s6-rc/compiled/current /run/service
 def files() -> dict[str, str]:
     """Services beside those of the manager: talkers, half of them with a logger of their own, the shared logger, and rules for devd."""
     found = {
-        "devd/rules.d/50-machine.toml": RULES,
+        "devd/rules.d/40-network.toml": RULES,
+        "devd/rules.d/50-machine.toml": "",
         "svscan-logger/run": SHARED,
         "svscan-logger/notification-fd": "3\n",
     }

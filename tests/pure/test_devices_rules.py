@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -26,6 +27,9 @@ from initfs.devices.rules import (
 )
 from initfs.devices.templates import fits, template
 from tests.namespace.machine import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 TEXT = """
 [[rule]]
@@ -108,10 +112,23 @@ def test_a_file_with_an_error_is_refused_with_the_rule_and_the_field(text: str, 
 
 
 def test_the_rules_that_come_with_the_service_are_good() -> None:
-    for path in sorted((ROOT / "services/devd/rules.d").iterdir()):
-        found = parse(tomllib.loads(path.read_text()), path.name)
-        assert Begin("dhcp_eth7") in came(found, Device("net", "eth7", "", ()))
-        assert came(found, Device("net", "br0", "", ())) == [Wake("fw")]
+    found = rules_in(ROOT / "services/devd/rules.d")
+    assert Begin("dhcp_eth7") in came(found, Device("net", "eth7", "", ()))
+    assert came(found, Device("net", "br0", "", ())) == [Wake("fw")]
+
+
+def test_a_router_s_ports_of_its_bridge_ask_for_no_lease() -> None:
+    found = rules_in(ROOT / "board/profiles/router/etc/initfs/service/devd/rules.d")
+    assert Begin("dhcp_eth2") in came(found, Device("net", "eth2", "", ()))
+    assert came(found, Device("net", "eth1", "", ())) == [Wake("fw")]
+
+
+def rules_in(directory: Path) -> list[Rule]:
+    return [
+        rule
+        for path in sorted(directory.iterdir())
+        for rule in parse(tomllib.loads(path.read_text()), path.name)
+    ]
 
 
 def test_an_instance_is_made_from_the_template_that_its_name_fits_most_closely() -> None:

@@ -1,4 +1,4 @@
-"""Three machines on cables: upstream, a router of the profile `router`, and a client; and a radio network inside one machine."""
+"""A router between a client and upstream, their cables and cards: leases, NAT, the firewall, a gateway that dies, zeroconf, hotplug."""
 
 from __future__ import annotations
 
@@ -10,105 +10,20 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bench.network import SNMP, echoes
-from board import build, model
-from qemu import boot
-from qemu.cable import Cables, insert_card, plug, pull, remove_card
-from qemu.vm import Machine
-from tests.vm.conftest import BOOT
+from qemu.cable import insert_card, plug, pull, remove_card
+from tests.vm.network import LIMIT, Network, address, down_of, fetched, output, quick, ready
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from board.build import Image
-    from qemu.machine import Wire
-
-BOARD = "qemu-x86_64"
-LIMIT = 90.0  # seconds for what takes two on a quiet host
 pytestmark = pytest.mark.xdist_group("network")
-# It says things in its leases that a shell must never see, and its clock is ten minutes ahead.
-UPSTREAM = r"""
-cat >/run/initfs/fw/up.fwconf <<'END'
-zone any
-    accept udp 67 123
-END
-printf 'interface eth0\naddress 10.7.0.1/24\n' >/run/initfs/fw/up.ipconf
-svc -u fw
-cat >/run/udhcpd.conf <<'END'
-interface eth0
-start 10.7.0.100
-end 10.7.0.110
-max_leases 11
-lease_file /run/leases
-option subnet 255.255.255.0
-option router 10.7.0.1
-option dns 10.7.0.53
-option ntpsrv 10.7.0.1
-boot_file $(touch${IFS}/run/evil1)
-sname `touch${IFS}/run/evil2`
-option hostname ';touch${IFS}/run/evil3;'
-option domain $(touch${IFS}/run/evil4)
-option rootpath "`touch${IFS}/run/evil5`"
-option message '"$(touch${IFS}/run/evil6)
-END
-: >/run/leases
-wait-for -t 60000 address eth0 || exit
-udhcpd -S /run/udhcpd.conf
-date -u -s @$(($(date +%s) + 600))
-ntpd -l
-"""
-
-STATE = "ip addr; ip neigh; ip route; nft list ruleset; cat /proc/net/nf_conntrack; tail -n 40 /run/log/fw/current; true"
-
-
-def image_of(profile: str) -> Image:
-    boot.need([model.load(BOARD)])
-    return build.build(model.load(BOARD), profile=profile)
-
-
-class Network:
-    """The three machines."""
-
-    def __init__(self, stack: ExitStack) -> None:
-        plain, routing = image_of("client"), image_of("router")
-        cables = stack.enter_context(Cables())
-        outside, wan = cables.cable()
-        lan, inside = cables.cable()
-        self.spare, _ = cables.cable(unplugged=True)
-
-        def machine(image: Image, *wires: Wire) -> Machine:
-            return stack.enter_context(Machine(BOARD, image, wires=wires))
-
-        self.upstream = machine(plain, outside)
-        self.upstream.wait_booted(["agent"], timeout=BOOT)
-        self.upstream.run("svc -dx ifplugd_eth0; svc -d dhcp_eth0", timeout=LIMIT)
-        assert self.upstream.run(UPSTREAM, timeout=LIMIT).returncode == 0
-        self.router = machine(routing, wan, lan, self.spare)
-        self.client = machine(plain, inside)
-        for vm in (self.router, self.client):
-            vm.wait_booted(["agent"], timeout=BOOT)
-            vm.wait_for("ready", service="dhcp_eth0", timeout=BOOT)
+STATE = "ip addr; ip neigh; ip route; nft list ruleset; cat /proc/net/nf_conntrack; svlog-cat /run/uncaught-logs | tail -n 40"
 
 
 @pytest.fixture(scope="module")
 def network() -> Iterator[Network]:
     with ExitStack() as stack:
         yield Network(stack)
-
-
-def output(vm: Machine, command: str) -> str:
-    result = vm.run(command, timeout=LIMIT)
-    assert result.returncode == 0, result
-    return result.stdout
-
-
-def address(vm: Machine, interface: str) -> str:
-    """The first IPv4 address of an interface; empty when there is none."""
-    words = output(vm, f"ip -4 -o addr show dev {interface}").split()
-    return words[3].partition("/")[0] if len(words) > 3 else ""
-
-
-def fetched(vm: Machine, target: str) -> str:
-    return vm.run(f"wget -q -T 10 -O - http://{target}/", timeout=LIMIT).stdout
 
 
 def test_the_client_has_its_lease_from_the_router_and_a_page_from_upstream_through_nat(
@@ -152,14 +67,6 @@ def test_upstream_reaches_neither_the_lan_nor_the_router_s_management(network: N
     assert "<" in fetched(network.client, "192.168.7.1"), "management from the LAN"
 
 
-def quick(vm: Machine) -> None:
-    """Have a pulled cable count after a second instead of eight."""
-    output(
-        vm,
-        "cd /run/service/ifplugd_eth0 && echo 1000 >down-delay && svc -wD -t . ; wait-for -t 30000 link eth0",
-    )
-
-
 def test_a_pulled_cable_takes_lease_and_route_along_and_a_plugged_one_brings_them(network: Network) -> None:
     # VAR-228 (partly)
     client = network.client
@@ -196,10 +103,6 @@ def test_a_cable_pulled_20_times_at_random_ends_in_a_lease(network: Network) -> 
     assert result.returncode == 0, (seed, result)
     client.until_told("the service ready", lambda: ready(client) or None, LIMIT)
     assert "<" in fetched(client, "10.7.0.1"), seed
-
-
-def ready(vm: Machine) -> bool:
-    return vm.session.history.ready("dhcp_eth0")
 
 
 def test_a_machine_that_was_carried_to_another_network_has_an_address_of_that_one_only(
@@ -244,13 +147,37 @@ def test_no_packet_is_lost_while_fw_changes_addresses_and_rules(network: Network
     output(router, ": >/run/enough; wait-for -t 60000 file /run/ended")
 
 
+def test_a_gateway_that_died_has_the_lease_asked_for_anew_after_five_failures(network: Network) -> None:
+    # VAR-226 (partly)
+    upstream, router = network.upstream, network.router
+    output(upstream, "ip link set eth0 down")
+    mark = router.mark()
+    output(router, "svc -t dhcp_eth0_pinger")  # which ends its pause of 67 s
+    began = router.wait_for("up", service="dhcp_eth0_pinger", timeout=LIMIT, after=mark)
+    ended = router.until_told("the end of the lease", lambda: down_of(router, "dhcp_eth0", mark), LIMIT)
+    said = output(router, "svlog-cat /run/uncaught-logs | grep -o '10[.]7[.]0[.]1 does not answer.*'")
+    assert said.splitlines() == [f"10.7.0.1 does not answer ({number})" for number in range(1, 6)]
+    assert ended.time - began.time > 20, "four pauses of 5 s"
+
+    output(upstream, "ip link set eth0 up")
+    router.wait_for("ready", service="dhcp_eth0", timeout=LIMIT, after=mark)
+    assert "default via 10.7.0.1" in output(router, "ip route")
+    output(router, "ping -c 1 -W 10 10.7.0.1")
+
+
+# Both want the same address first: only one can have it.
+ZEROCONF = (
+    "cd /run/service && cp -r /etc/initfs/template/zcip_if .zcip &&"
+    " sed -i 's/ zcip -f/& -r 169.254.77.77/' .zcip/run && mv .zcip zcip_eth0"
+)
+
+
 def test_two_machines_without_a_server_reach_each_other_and_yield_to_one_that_comes(network: Network) -> None:
     # VAR-227 (partly)
     upstream, router = network.upstream, network.router
-    output(
-        upstream, "killall udhcpd; mv /run/initfs/fw/up.ipconf /run; svc -u fw; hotplug-service add zcip_eth0"
-    )
-    output(router, "svc -wD -d dhcp_eth0; svc -u dhcp_eth0; hotplug-service add zcip_eth0")
+    output(router, "svc -wD -d dhcp_eth0; svc -u dhcp_eth0")
+    output(upstream, f"killall udhcpd; mv /run/initfs/fw/up.ipconf /run; svc -u fw; {ZEROCONF}")
+    output(router, ZEROCONF)
     for vm in (upstream, router):
         output(vm, "until ip -4 -o addr show dev eth0 | grep -q 'inet 169[.]254[.]'; do usleep 100000; done")
     assert "169.254." in address(upstream, "eth0") != address(router, "eth0")
@@ -281,6 +208,7 @@ def test_a_card_that_is_plugged_in_becomes_an_instance_and_goes_with_it(network:
     router.wait_for("down", service="dhcp_eth2", timeout=LIMIT, after=mark)
     router.wait_for("down", service="ifplugd_eth2", timeout=LIMIT, after=mark)
     assert output(router, "wait-for -n device eth2; echo $?") == "1\n"
+    assert output(router, "cd /run/service; echo dhcp_* ifplugd_*") == "dhcp_eth0 dhcp_eth0_pinger ifplugd_eth0\n"
 
 
 def test_a_vlan_is_made_and_removed(network: Network) -> None:
