@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 
+from tests.process.local_world import until
 from tests.process.manager_world import INTERNAL, RUNNER, World
 from tests.process.tree import ROOT
 from tests.process.waiting import PATIENCE, alive, children
@@ -22,10 +23,7 @@ def test_a_oneshot_has_its_time_and_is_ended_after_it(world: World) -> None:
     world.begin()
     assert "slow: unable to start it" in world.rc("change", "slow", code=1).stderr
     pid = int((world.base / "pid").read_text())
-    deadline = time.monotonic() + PATIENCE
-    while alive(pid):
-        assert time.monotonic() < deadline
-        select.select([], [], [], 0.01)
+    until(lambda: not alive(pid))
     world.rc("change", "stubborn")
     world.rc("-d", "change", "stubborn", code=1)
     assert world.up() == ["stubborn"]
@@ -166,10 +164,7 @@ def test_rc_killed_at_any_call_never_claims_what_is_not(world: World) -> None:
     def look() -> tuple[set[str], set[str]]:
         """What is up by the state, and what really is, by the journal; nothing is under way any more."""
         world.rc("reload", "sync")  # the runner has seen all that came before
-        deadline = time.monotonic() + PATIENCE
-        while children(world.pid(RUNNER)):
-            assert time.monotonic() < deadline
-            select.select([], [], [], 0.002)
+        until(lambda: not children(world.pid(RUNNER)))
         claimed = set(world.up()) - {"sync"}
         for name in claimed:
             assert set(needs[name]) <= claimed, (name, claimed)

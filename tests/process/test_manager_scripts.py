@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import os
-import select
-import time
 from typing import TYPE_CHECKING
 
-from tests.process.waiting import PATIENCE, Ear
+from tests.process.local_world import until
+from tests.process.waiting import Ear
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.process.manager_world import World
 
 
@@ -117,10 +114,10 @@ def test_a_pipeline_keeps_its_pipe_when_both_ends_are_restarted(world: World) ->
         world.tree.ear.until("1")
         world.tree.ours("svc", "-wD", "-d", world.tree.scandir / "log")
         os.write(fd, b"go\n")
-        wait_text(world.base / "n", "2\n")
+        until(lambda: (world.base / "n").read_text() == "2\n")
         world.tree.ours("svc", "-wr", "-k", world.tree.scandir / "count")
         os.write(fd, b"go\n")
-        wait_text(world.base / "n", "3\n")
+        until(lambda: (world.base / "n").read_text() == "3\n")
         world.tree.ours("svc", "-wu", "-u", world.tree.scandir / "log")
         world.tree.ear.until("3")
         assert world.told() == ["1", "2", "3"]
@@ -129,10 +126,3 @@ def test_a_pipeline_keeps_its_pipe_when_both_ends_are_restarted(world: World) ->
     finally:
         os.close(fd)
         go.close()
-
-
-def wait_text(path: Path, text: str) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while path.read_text() != text:
-        assert time.monotonic() < deadline, path.read_text()
-        select.select([], [], [], 0.005)
