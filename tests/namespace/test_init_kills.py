@@ -41,7 +41,8 @@ while True:
 """
 RULES = '[[rule]]\nsubsystem = "net"\nname = "eth*"\nservices = ["plug_{name}"]\n'
 LOG = "n1000000 s100000"
-SHARED = "#!/bin/sh\nexec svlog-shared -d3 -D /host/logs ../.svscan/logs\n"
+# A campaign of hours says more than the 16 MiB that are kept by default.
+SHARED = "#!/bin/sh\nexec svlog-shared -d3 -b1000000000 -D /host/logs ../.svscan/logs\n"
 RC_INIT = f"""
 mkdir {kills.STATE} /run/service/.new
 cp -a /etc/initfs/service/. /run/service/.new/
@@ -152,5 +153,13 @@ def whole(host: Path, name: str) -> None:
     assert not set(lives) - set(told)
     for life, count in told.items():
         numbers = lives.get(life, [])
-        assert numbers == list(range(len(numbers))), f"{name}, life {life}"
-        assert len(numbers) in (count, count + 1), f"{name}, life {life}"
+        what = f"{name}, life {life}, {count} told: {runs(numbers)}"
+        assert numbers == list(range(len(numbers))), what
+        assert len(numbers) in (count, count + 1), what
+
+
+def runs(numbers: list[int]) -> str:
+    """Numbers in a row as their first and last."""
+    breaks = [at for at in range(1, len(numbers)) if numbers[at] != numbers[at - 1] + 1]
+    pairs = zip([0, *breaks], [*breaks, len(numbers)], strict=True)
+    return " ".join(f"{numbers[begin]}-{numbers[end - 1]}" for begin, end in pairs if begin < end)
