@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-WHITE = b" \t\n\r"
+WHITE = bytes(range(1, 33))  # each control character, whatever it does on a terminal
 OPEN, CLOSE = b"{", b"}"
 _ESCAPES = dict(zip(b"abtnvfr", b"\a\b\t\n\v\f\r", strict=True))
 _HEX, _OCTAL, _DECIMAL = b"0123456789abcdefABCDEF", b"01234567", b"0123456789"

@@ -18,6 +18,7 @@ SCRIPTS = [
     b"", b"true\n", b"true", b'foreground { echo a "b c" } true\n', b"# nothing\n", b"if { test -e /x } echo \\x41 \\0x42\n",
     b'echo "a\\nb\\0x41\\65\\0101" c\\ d\n', b"{ }\n", b'a{b }c { d{ } "{" \\} }\n', b'echo "multi\nline"\n', b"echo $x ${y} '#no' a#b\n",
     b"importas -u X X { a { b { c } } }\n", b'echo "" "a"b"c"\n', b"backtick V { pipeline { x } y } z\n", b'\xff\xfe "\\q\\"\\\\"\n',
+    b"a\x0bb\x01c\x1f{ d }\x0c\x7f\r\n",
     b'echo "a\\\nb"\n', b"echo a\\\nb\n", b"#!/bin/execlineb -P\nfoo\n", b'"\\0x7f\\0377\\255"\n', b'a "\\12345" "\\0x414"\n',
 ]  # fmt: skip
 BAD_SCRIPTS = [

@@ -71,6 +71,7 @@ def parsed(words: list[str]) -> list[object]:
         (b"a\\ b \\{ \\}", ["a b", "{", "}"]), (b'"{"', ["{"]), (b"{}", ["{}"]), (b"a{ }b", ["a{", "}b"]),
         (b"{ a { b } } c", [" a", "  b", " ", "", "c"]), (b'"\\0x41\\0101\\65"', ["AAA"]), (b'"a\\\nb"', ["ab"]),
         (b"a\\\nb", ["a\nb"]), (b'"\\a\\b\\t\\n\\v\\f\\r\\q"', ["\a\b\t\n\v\f\rq"]), (b'"#"', ["#"]),
+        (b"a\x0bb\x01c\x1f#d\x0c\n\x7fe\r", ["a", "b", "c", "\x7fe"]),
     ],
 )  # fmt: skip
 def test_words(script: bytes, words: list[str]) -> None:  # CHA-140
