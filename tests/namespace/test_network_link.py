@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+SLOW = 3  # times as long on a loaded machine
+
+
 @pytest.mark.parametrize("watcher", ["ours, for all interfaces", "busybox's"])
 def test_a_pulled_cable_takes_the_lease_along_and_one_put_back_brings_it(
     watcher: str, tmp_path: Path
@@ -36,7 +39,9 @@ def test_a_pulled_cable_takes_the_lease_along_and_one_put_back_brings_it(
         pulled = time.monotonic()
         giver.sh("ip link set eth0 down")
         client.lacks("eth0", "10.7.0.")
-        assert time.monotonic() - pulled >= 1.0
+        gone = time.monotonic() - pulled - 1.0
+        assert gone >= 0.0, "not before the delay"
+        assert gone < 1.0 * SLOW or watcher == "busybox's"
         assert "default" not in client.sh("ip route")
         assert "down (exitcode 0)" in client.sh("svstat /run/service/dhcp_eth0")
 
@@ -45,8 +50,10 @@ def test_a_pulled_cable_takes_the_lease_along_and_one_put_back_brings_it(
         assert all(seen["IFPLUGD_CURRENT"] == event.split()[1] for event, seen in calls)
         assert calls[-1][1]["IFPLUGD_PREVIOUS"] == "up"
 
+        plugged = time.monotonic()
         giver.sh("ip link set eth0 up; ip addr add 10.7.0.1/24 dev eth0 2>/dev/null; true")
         client.has("eth0", "10.7.0.")
+        assert time.monotonic() - plugged < 5.0 * SLOW or watcher == "busybox's"
 
 
 def test_a_flip_within_the_delay_causes_nothing_and_an_interface_that_goes_counts_as_pulled(
