@@ -134,7 +134,7 @@ def ours(vm: Machine, far: Machine, runs: int) -> dict[str, float]:
     """With the services of the profile `client`, a pulled cable counting after a second."""
     done(
         vm,
-        "cd /run/service/ifplugd_eth0; echo 1000 >down-delay; echo 0 >up-delay; svc -t ifplugd_eth0; wait-for -t 60000 address eth0",
+        "cd /run/service/ifplugd_eth0; echo 1000 >down-delay; svc -t ifplugd_eth0; wait-for -t 60000 address eth0",
     )
     run = "fw -a /run/initfs/fw-applied /run/service/fw/conf /run/initfs/fw >/dev/null 2>&1"
     found = {ROWS[0]: cabled(vm, runs), ROWS[1]: seconds(vm, run, runs)}

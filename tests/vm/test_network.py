@@ -116,7 +116,8 @@ def test_a_machine_that_was_carried_to_another_network_has_an_address_of_that_on
     output(
         router,
         "cd /run/service && sed -i 's/168.7/168.9/' fw/conf/lan.ipconf dhcpd_br0/udhcpd.conf && rm -f dhcpd_br0/udhcpd.leases;"
-        " svc -u fw; wait-for -t 60000 address 192.168.9.1; svc -t dhcpd_br0",
+        " svc -u fw; wait-for -t 60000 address 192.168.9.1; svc -wD -d dhcpd_br0; svc -u dhcpd_br0;"
+        " until pidof udhcpd; do usleep 100000; done",
     )
     mark = client.mark()
     plug(client, 0)
