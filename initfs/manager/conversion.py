@@ -138,7 +138,7 @@ class _Converting:
             if not missing:
                 break
             self.why.update(missing)
-        if lost := [number for number in spared if number not in self.same]:
+        if lost := [number for number in spared if not self._lasts(number)]:
             names = " ".join(self.old.database.names[number] for number in sorted(lost))
             raise Refused(9, f"essential services would have to be stopped; -e does: {names}")
         stop = sorted(down - spared)
@@ -185,6 +185,11 @@ class _Converting:
         """Of what should stop, the essential services and what they need."""
         essential = [number for number in down if self.old.essential(number)]
         return graph.closure(self.old.database.depends, essential) & down
+
+    def _lasts(self, number: int) -> bool:
+        """Whether a service can go on as what it is."""
+        now = self.same.get(number)
+        return now is not None and (now < self.new.database.longruns) == (number < self.old.database.longruns)
 
     def _missing(
         self, kept: Mapping[int, int], origin: Mapping[int, int], spared: set[int]

@@ -50,6 +50,8 @@ def check(old: Index, new: Index, up: set[int], found: Conversion) -> None:
     spared = {number for number, before in found.kept if before in found.spared}
     assert all(set(new.database.depends[number]) <= kept for number in kept - spared)
     assert {before for _, before in found.kept} <= left
+    longruns = new.database.longruns, old.database.longruns
+    assert all((number < longruns[0]) == (before < longruns[1]) for number, before in found.kept)
 
 
 def test_nothing_stops_when_nothing_changes() -> None:
@@ -96,9 +98,10 @@ def test_an_essential_service_goes_on_unless_forced() -> None:
     assert set(change(old, new)[0]) == {"a", "ess"}
     stops, kept, starts = change(old, new, force=False)
     assert (stops, kept, starts) == ({}, {"a", "ess"}, {"new"})
-    with pytest.raises(Refused) as refused:
-        change(made("le ess"), made("l other"), force=False)
-    assert refused.value.code == 9
+    for other in ("l other", "o ess", "b ess"):
+        with pytest.raises(Refused) as refused:
+            change(made("le ess"), made(other), force=False)
+        assert refused.value.code == 9
 
 
 @pytest.mark.parametrize(
