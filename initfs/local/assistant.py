@@ -1,8 +1,9 @@
-"""A copy of a server that starts programs as well, while a crowd is at the door.
+"""Copies of a server that start programs as well, while a crowd is at the door.
 
 posix_spawn(3) is vfork(2): its caller sleeps until the child has been given a processor and has executed its program. Where other
-processes want the processors too, that is most of the time that a connection takes, and other connections wait for it. Two processes
-that start programs wait side by side. The server alone decides who gets in and counts; its assistant has nothing but jobs.
+processes want the processors too, as the programs of the connections before, that is most of the time that a connection takes, and
+other connections wait for it. Several processes that start programs wait side by side. The server alone decides who gets in and
+counts; its assistants have nothing but jobs.
 """
 
 from __future__ import annotations
@@ -30,36 +31,39 @@ if TYPE_CHECKING:
         def failed(self, number: int, reason: int) -> None: ...
 
 
-WAITING = 6  # jobs that it may have before it: beyond that the server is faster itself
+MOST = 3  # assistants
+WAITING = 3  # jobs that one may have before it: beyond that another one is faster
 
 
 class Assistant:
     """Made when there is a crowd, and dismissed when none has been there for long and nothing of its own runs."""
 
-    def __init__(self, around: loop.Loop, start: Start, listener: int) -> None:
-        """START(fd, variables) starts the program for a connection in the copy, which closes the LISTENER."""
-        self._loop, self._start, self._listener = around, start, listener
+    def __init__(self, around: loop.Loop, start: Start, ours: set[int]) -> None:
+        """START(fd, variables) starts the program for a connection in the copy, which closes OURS: the listener, and the connections to
+        all assistants, which add theirs.
+        """
+        self._loop, self._start, self._ours = around, start, ours
         self._crowd = jobs.Crowd()
         self._end: socket | None = None
-        self._number = 0
         self._waiting: set[int] = set()
         self._running: set[int] = set()
         self.master: Master
 
-    def take(self, fd: int, variables: Mapping[bytes, bytes]) -> int:
-        """The number of the job to start the program for connection FD, 0 when it is better done here. The caller closes FD."""
-        if not self._crowd.came(loop.now()) and self._end is None:
-            return 0
-        if self._end is None and not self._hire(fd):
-            return 0
-        if len(self._waiting) >= WAITING:
-            return 0
-        number = self._number + 1
-        if not self._ask(jobs.job(number, variables), (fd,)):
-            return 0
-        self._number = number
+    def take(self, number: int, fd: int, variables: Mapping[bytes, bytes]) -> bool:
+        """Whether it takes the job NUMBER, to start the program for connection FD, which the caller closes. It does not when there is no
+        crowd, or enough waits for it.
+        """
+        crowded = self._crowd.came(loop.now())
+        if self._end is None and not (crowded and self._hire(fd)):
+            return False
+        if len(self._waiting) >= WAITING or not self._ask(jobs.job(number, variables), (fd,)):
+            return False
         self._waiting.add(number)
-        return number
+        return True
+
+    def hired(self) -> bool:
+        """Whether it is there."""
+        return self._end is not None
 
     def signal(self, *signums: int) -> None:
         """Send these to all programs that it has started."""
@@ -78,7 +82,7 @@ class Assistant:
     def _hire(self, fd: int) -> bool:
         mine, its = sockets.pair()
         try:
-            closing = (fd, self._listener, mine.fileno())
+            closing = (fd, mine.fileno(), *self._ours)
             warm.fork(lambda: Copy(its, self._start).run(), self._loop, closing=closing)
         except OSError as error:
             say.warning(f"unable to have an assistant: {say.reason(error)}")
@@ -89,6 +93,7 @@ class Assistant:
             its.close()
         mine.setblocking(False)
         self._end = mine
+        self._ours.add(mine.fileno())
         self._loop.watch(mine.fileno(), self._told)
         return True
 
@@ -123,7 +128,7 @@ class Assistant:
 
     def _died(self) -> None:
         """Somebody has killed it. Its programs go on, and nobody will know when they end."""
-        say.warning(f"the assistant has died: {len(self._running)} programs are not counted any more")
+        say.warning(f"an assistant has died: {len(self._running)} programs are not counted any more")
         waiting, running = self._waiting, self._running
         self._dismiss()
         for number in waiting:
@@ -134,6 +139,7 @@ class Assistant:
     def _dismiss(self) -> None:
         assert self._end is not None
         self._loop.forget(self._end.fileno())
+        self._ours.discard(self._end.fileno())
         self._end.close()
         self._end, self._waiting, self._running = None, set(), set()
         self._crowd = jobs.Crowd()

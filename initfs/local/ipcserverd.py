@@ -45,8 +45,9 @@ def main(argv: list[str]) -> int:
     start = starter(program, around, listener.fileno())
     # One processor has nothing to gain from it, and who runs in a copy of the server needs no vfork(2).
     several = len(os.sched_getaffinity(0)) > 1 and not chain.ours(program)
-    helper = assistant.Assistant(around, start, listener.fileno()) if several else None
-    server = serving.Server(around, listener, start, limits, verbose, helper)
+    private = {listener.fileno()}
+    helpers = [assistant.Assistant(around, start, private) for _ in range(assistant.MOST if several else 0)]
+    server = serving.Server(around, listener, start, limits, verbose, helpers)
     if "1" in given:
         os.write(1, b"\n")
         os.dup2(0, 1)

@@ -16,7 +16,7 @@ from initfs.value import value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from socket import socket
 
     from initfs.local.assistant import Assistant
@@ -49,15 +49,15 @@ class Server:
         start: Callable[[int, Variables], int],
         limits: Limits,
         verbose: int = 1,
-        assistant: Assistant | None = None,
+        assistants: Sequence[Assistant] = (),
     ) -> None:
-        """START returns the pid of a child, or 0 when it has refused; the ASSISTANT does the same elsewhere."""
-        self._assistant = assistant
-        if assistant is not None:
-            assistant.master = self
+        """START returns the pid of a child, or 0 when it has refused; the ASSISTANTS do the same elsewhere."""
+        self._assistants, self._jobs = assistants, 0
+        for each in assistants:
+            each.master = self
         self._loop, self._start, self._limits, self._verbose = around, start, limits, verbose
         self._admission = Admission(limits.most, limits.each)
-        # By pid; what the assistant has been asked for by the negative number of the job.
+        # By pid; what an assistant has been asked for by the negative number of the job.
         self._children: dict[int, Child] = {}
         self._leaving = False
         self._door = Door(around, listener, self._room, self._entered)
@@ -67,9 +67,7 @@ class Server:
         self._loop.on_signals(self._signalled, *CAUGHT)
         self._door.update()
         while not self._leaving:
-            until = self._door.retry
-            if self._assistant is not None:
-                until = min(until, self._assistant.until())
+            until = min(self._door.retry, *(each.until() for each in self._assistants), loop.NEVER)
             self._loop.turn(until)
             if until != loop.NEVER:
                 self._tick(loop.now())
@@ -77,8 +75,8 @@ class Server:
 
     def _tick(self, now: float) -> None:
         self._door.tick(now)
-        if self._assistant is not None:
-            self._assistant.tick(now)
+        for each in self._assistants:
+            each.tick(now)
 
     def _room(self) -> bool:
         return self._admission.room() and not self._leaving
@@ -115,10 +113,10 @@ class Server:
         self._begin(connection.fileno(), variables, uid, who)
 
     def _begin(self, fd: int, variables: Variables, uid: int | None, who: str) -> None:
-        """Have a child serve the connection FD, ours or the assistant's."""
-        number = self._assistant.take(fd, variables) if self._assistant is not None else 0
-        if number:
-            self._children[-number] = (0, uid, who)
+        """Have a child serve the connection FD, ours or an assistant's."""
+        self._jobs += 1
+        if self._taken(fd, variables):
+            self._children[-self._jobs] = (0, uid, who)
             return
         try:
             pid = self._start(fd, variables)
@@ -131,25 +129,34 @@ class Server:
             return
         self._began(pid, pid, uid, who)
 
+    def _taken(self, fd: int, variables: Variables) -> bool:
+        """Whether an assistant takes it. Another one is for a crowd that is too much for those that are there."""
+        for each in self._assistants:
+            if each.take(self._jobs, fd, variables):
+                return True
+            if not each.hired():
+                break
+        return False
+
     def _began(self, key: int, pid: int, uid: int | None, who: str) -> None:
         self._children[key] = (pid, uid, who)
         if self._verbose >= 2:
             say.info(f"allow pid {pid}{who} total {self._admission.count}/{self._limits.most}")
 
     def began(self, number: int, pid: int) -> None:
-        """The assistant has started the program of a job."""
+        """An assistant has started the program of a job."""
         _, uid, who = self._children[-number]
         self._began(-number, pid, uid, who)
 
     def failed(self, number: int, reason: int) -> None:
-        """The assistant could not start it."""
+        """It could not start it."""
         _, uid, _ = self._children.pop(-number)
         self._admission.leave(uid)
         self._not_started(OSError(reason, os.strerror(reason)))
         self._door.update()
 
     def ended(self, number: int, status: int | None) -> None:
-        """What the assistant has started has ended with this wait status; None: or is not known any more."""
+        """What it has started has ended with this wait status; None: or is not known any more."""
         self._died(-number, status)
 
     def _not_started(self, error: OSError) -> None:
@@ -181,8 +188,8 @@ class Server:
         for pid in self._children:
             for signum in signums if pid > 0 else ():
                 process.kill(pid, signum)
-        if self._assistant is not None:
-            self._assistant.signal(*signums)
+        for each in self._assistants:
+            each.signal(*signums)
 
     def _tell(self, level: int, text: str) -> None:
         if self._verbose >= level:

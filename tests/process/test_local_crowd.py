@@ -1,4 +1,4 @@
-"""A server and its assistant: a crowd is started by two processes, and counted by one."""
+"""A server and its assistants: a crowd is started by several processes, and counted by one."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def crowded(*words: object, idle: float = 10.0) -> list[str]:
 
 
 def crowd(process: subprocess.Popen[bytes], path: Path, size: int) -> tuple[list[socket.socket], int]:
-    """SIZE connections that stay, and the pid of the assistant that has started some of them."""
+    """SIZE connections that stay, too few for a second assistant, and the pid of the first, that has started some of them."""
     held = [connect(path) for _ in range(size)]
     told = [one.makefile("rb").readline().split() for one in held]
     assert {int(number) for _, number in told} == set(range(1, size + 1))  # one of them counts
@@ -97,9 +97,8 @@ def test_who_was_let_in_is_served_by_the_assistant_when_the_server_ends(path: Pa
         held, assistant = crowd(process, path, 45)
         os.kill(assistant, signal.SIGSTOP)
         late = [connect(path) for _ in range(12)]
-        select.select(
-            late[-1:], [], [], PATIENCE
-        )  # it has six jobs at most: the server serves the last one, so all are in
+        # It has few jobs at most: the server serves the last one, so all are in.
+        select.select(late[-1:], [], [], PATIENCE)
         process.terminate()
         assert process.wait(PATIENCE) == 0
         os.kill(assistant, signal.SIGCONT)
@@ -109,12 +108,36 @@ def test_who_was_let_in_is_served_by_the_assistant_when_the_server_ends(path: Pa
 
 
 @several
+def test_a_second_assistant_helps_when_the_first_has_enough_to_do_and_both_go_with_the_server(
+    path: Path,
+) -> None:
+    with server(crowded("-c", "150", "-C", "150", path, *NUMBERED)) as process:
+        held, first = crowd(process, path, 45)
+        os.kill(first, signal.SIGSTOP)
+        late = [connect(path) for _ in range(45)]  # too few for a third one
+        parents = {process.pid, first}
+        waiting = set(late)
+        while parents == {process.pid, first}:
+            (one, *_), _, _ = select.select(waiting, [], [], PATIENCE)
+            parents.add(int(one.makefile("rb").readline().split()[0]))
+            waiting.discard(one)
+        (second,) = parents - {process.pid, first}
+        os.kill(first, signal.SIGCONT)
+        for one in waiting:
+            assert one.recv(20)
+        process.terminate()
+        assert process.wait(PATIENCE) == 0
+        until(lambda: not os.path.exists(f"/proc/{first}") and not os.path.exists(f"/proc/{second}"))
+        leave([*held, *late])
+
+
+@several
 def test_the_death_of_the_assistant_costs_nobody_else_anything(path: Path, tmp_path: Path) -> None:
     log = tmp_path / "log"
     with server(crowded("-v", "-c", "45", "-C", "45", path, *NUMBERED), log=log) as process:
         held, assistant = crowd(process, path, 45)
         os.kill(assistant, signal.SIGKILL)
-        until(lambda: "the assistant has died" in log.read_text())
+        until(lambda: "an assistant has died" in log.read_text())
         again = connect(path)  # there is room: its connections do not count any more
         assert again.recv(20).startswith(b"%d " % process.pid)
         held[0].sendall(b"still\n")
