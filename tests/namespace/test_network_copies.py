@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from pathlib import Path
 
+from board.services import instances, locate, records
 from tests.namespace.machine import wait_until
 from tests.namespace.network import OPEN, SERVICES, Host
 
@@ -57,3 +59,20 @@ def test_every_service_of_the_repository_says_what_it_is_and_runs_with_limits_an
             service.name
         )
         assert os.access(service / "run", os.X_OK), service.name
+
+
+def test_a_copy_of_and_a_link_to_any_service_are_packed_alike(tmp_path: Path) -> None:
+    # VAR-238 (partly)
+    folder = Path(shutil.copytree(SERVICES, tmp_path / "services", symlinks=True))
+    expected = set()
+    for template in [path for path in sorted(SERVICES.iterdir()) if (path / "run").exists()]:
+        names = [re.sub("_(if|tty)(?=_|$)", f"_eth{number}", template.name) for number in (7, 8)]
+        if names[0] == template.name:
+            names = [f"{template.name}_{number}" for number in (7, 8)]  # the profile names these
+        else:
+            expected.update(names)
+        shutil.copytree(template, folder / names[0], symlinks=True)
+        (folder / names[1]).symlink_to(template.name)
+        packed = [list(records("/x", locate(name, [folder]))) for name in names]
+        assert packed[0] == packed[1] == list(records("/x", template)), template.name
+    assert set(instances(folder)) == expected
