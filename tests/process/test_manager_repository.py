@@ -77,13 +77,16 @@ def test_a_repository_makes_databases_of_sets(world: World) -> None:
     do("set-new", "s", "t")
     assert do("repo-list", "-x", "t") == "s\n"
     assert status() == {"base": "always", "net": "usable", "web": "active", "log": "usable", "talk": "usable"}
-    do("set-change", "-i", "s", "active", "web", "log", code=1)
+    do("set-commit", "s", code=1)
+    for pull in "Pp":
+        do("set-change", "-i", f"-{pull}", "s", "active", "web", "log", code=1)
     do("set-change", "-i", "s", "active", "log")
     assert status()["log"] == "active"
     do("set-change", "-i", "s", "masked", "net", code=1)
     assert status()["net"] == "usable"
     do("set-change", "s", "masked", "base", code=1)
     do("set-change", "s", "asleep", "net", code=100)
+    do("set-change", "s", "always", "net", code=100)
     do("set-change", "s", "usable", "nobody", code=3)
     do("set-change", "s", "masked", "talk")
     assert (status()["talk"], status()["log"]) == ("masked", "masked")

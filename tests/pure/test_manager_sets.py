@@ -43,9 +43,8 @@ def test_a_new_set_follows_the_flags() -> None:
 
 
 def test_levels_have_several_names() -> None:
-    assert [
-        sets.LEVELS[word] for word in ("masked", "latent", "disabled", "enabled", "onboot", "essential")
-    ] == [0, 1, 1, 2, 2, 3]
+    words = ("masked", "mask", "latent", "disabled", "unmask", "enabled", "enable", "onboot", "essential")
+    assert [sets.LEVELS[word] for word in words] == [0, 0, 1, 1, 1, 2, 2, 2, 3]
 
 
 def test_a_service_above_what_it_needs_is_a_conflict() -> None:
@@ -93,10 +92,12 @@ def test_what_is_fixed_fits_together(seed: int, up: bool) -> None:
 
 
 @pytest.mark.parametrize("up", [False, True])
-def test_a_half_masked_pipeline_is_fixed(up: bool) -> None:
+def test_a_half_masked_pipeline_is_a_conflict_and_can_be_fixed(up: bool) -> None:
     index = pipeline()
     for name in ("p", "log"):
-        fixed = sets.fixed(index, levels(index, **{name: MASKED}), up=up)
+        before = levels(index, **{name: MASKED})
+        assert sets.conflicts(index, before)
+        fixed = sets.fixed(index, before, up=up)
         assert not sets.conflicts(index, fixed)
 
 

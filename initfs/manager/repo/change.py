@@ -28,16 +28,20 @@ def main(argv: list[str]) -> int:
     name, word, *services = asked.rest
     if word not in sets.LEVELS:
         raise say.Fatal(say.USAGE, f"{word!r} is none of {' '.join(sets.LEVELS)}")
+    force = asked.last("Ee") == "e"
+    if sets.LEVELS[word] == sets.ALWAYS and not force:
+        raise say.Fatal(say.USAGE, "nothing is moved to always without -e")
     repository = asked.repository(write=not asked.has("n"))
     index = repository.index()
     before = repository.levels(index, name)
-    pull = asked.last("Pp") == "p"
+    fail = asked.last("Ii") == "i"
+    pull = asked.last("Pp") == "p" and not fail
     after = sets.moved(index, before, resolved(index, services), sets.LEVELS[word], pull=pull)
-    check_essential(index, before, after, force=asked.last("Ee") == "e")
+    check_essential(index, before, after, force=force)
     _tell_pulled(asked, index, before, after, resolved(index, services))
     bad = sets.conflicts(index, after)
     new = [pair for pair in bad if resolved(index, services).intersection(pair)]
-    if new and asked.last("Ii") == "i":
+    if new and fail:
         say.fatal(f"{name} would not fit together; nothing is changed")
         tell(index, new, after)
         return say.NO

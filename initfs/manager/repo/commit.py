@@ -10,6 +10,7 @@ from initfs.manager import database, disk
 from initfs.manager.db import write
 from initfs.manager.model import BUNDLE, ESSENTIAL, Definition
 from initfs.manager.repo import sets
+from initfs.manager.repo.change import tell
 from initfs.manager.repo.commands import Asked
 from initfs.manager.repo.repository import gather
 from initfs.manager.resolve import resolve
@@ -34,10 +35,13 @@ def main(argv: list[str]) -> int:
         raise say.usage(USAGE)
     repository = asked.repository()
     index = repository.index()
-    repository.levels(index, name)
+    levels = repository.levels(index, name)
     bundle, user = asked.found.get("D", "default"), asked.found.get("h", repository.user())
     if repository.committed(name) and _options(repository, name) == [bundle, user] and not asked.has("f"):
         return say.OK
+    if bad := sets.conflicts(index, levels):
+        tell(index, bad, levels)
+        raise say.Fatal(say.NO, f"{name} does not fit together: set-fix mends it")
     definitions, _, code = gather(repository.stores(), user, asked.verbosity)
     if code:
         return say.NO

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 MASKED, USABLE, ACTIVE, ALWAYS = 0, 1, 2, 3
 NAMES = ("masked", "usable", "active", "always")
 ALIASES = {
-    "latent": USABLE, "disabled": USABLE, "inactive": USABLE, "unmasked": USABLE,
-    "enabled": ACTIVE, "onboot": ACTIVE, "essential": ALWAYS,
+    "mask": MASKED, "suppress": MASKED, "unmask": USABLE, "unmasked": USABLE,
+    "latent": USABLE, "disable": USABLE, "disabled": USABLE, "inactive": USABLE, "deactivate": USABLE,
+    "enable": ACTIVE, "enabled": ACTIVE, "activate": ACTIVE, "onboot": ACTIVE, "essential": ALWAYS, "make-essential": ALWAYS,
 }  # fmt: skip
 LEVELS = {name: level for level, name in enumerate(NAMES)} | ALIASES
 
@@ -94,7 +95,7 @@ def conflicts(index: Index, levels: Mapping[int, int]) -> list[tuple[int, int]]:
         found += [
             (consumer, number)
             for number in producers
-            if (levels[number] == MASKED) < (levels[consumer] == MASKED)
+            if (levels[number] == MASKED) > (levels[consumer] == MASKED)
         ]
     return found
 
