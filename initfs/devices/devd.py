@@ -1,7 +1,7 @@
 """devd: what comes and goes among devices, turned into drivers, permissions, links and services by rules (docs/networking.md).
 
 Source: the kernel's own messages, by pyudev; there is no udevd. First what is there (coldplug), then ready, then what comes. What went while
-nobody listened is seen from the instances that no device asks for.
+nobody listened is seen from the instances and links that no device asks for.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from initfs import files, loop, options, process, say, signals
-from initfs.devices import rules
+from initfs.devices import links, rules
 from initfs.devices.drivers import Drivers
 from initfs.devices.instances import of_devices
 from initfs.devices.monitor import Monitor
@@ -75,6 +75,9 @@ class Devd:
         self.due = NEVER
         devices = list(self.monitor.present())
         effects = dict.fromkeys(effect for device in devices for effect in rules.came(self.rules, device))
+        for path, node in links.made():
+            if rules.Link(path, node) not in effects:
+                self.obey(rules.Unlink(path, node))
         for name in of_devices(self.scandir):
             if rules.Begin(name) not in effects:
                 self.obey(rules.End(name))
@@ -100,9 +103,9 @@ class Devd:
             case rules.Permit():
                 files.tried(f"set the permissions of {effect.node}", lambda: permit(effect))
             case rules.Link(path, node):
-                files.tried(f"make {path}", lambda: link(path, node))
+                files.tried(f"make {path}", lambda: links.make(path, node))
             case rules.Unlink(path, node):
-                files.tried(f"remove {path}", lambda: unlink(path, node))
+                files.tried(f"remove {path}", lambda: links.remove(path, node))
             case rules.Begin(name):
                 self.waiting.append(["hotplug-service", "-ds", self.scandir, "add", name])
             case rules.End(name):
@@ -147,17 +150,3 @@ def permit(wanted: rules.Permit) -> None:
     os.chown(wanted.node, uid, gid)
     if wanted.mode >= 0:
         os.chmod(wanted.node, wanted.mode)
-
-
-def link(path: str, node: str) -> None:
-    """Have a link, by a rename, so that it is never missing."""
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    files.remove(f"{path}.new")
-    os.symlink(node, f"{path}.new")
-    os.rename(f"{path}.new", path)
-
-
-def unlink(path: str, node: str) -> None:
-    """Remove a link that still leads to this device."""
-    if os.path.islink(path) and os.readlink(path) == node:
-        os.unlink(path)
