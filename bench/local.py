@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 FILE = host.ROOT / "build" / "bench" / "local.json"
 AT_ONCE = 8  # connections
-WARM = 40  # connections before those that are measured
+WARM = 200  # connections before those that are measured: by then a server has what it makes for a crowd
 OPEN = 500  # connections that are held while memory is measured
 PAIRS = 1000
 LOOP = "loop"  # the handler that is none
@@ -197,6 +197,7 @@ def rate(folder: Path, case: Case, connections: int, cost: Costs, suite: str) ->
         spent, began = cpu(pid), time.perf_counter()
         load(path, case.talk, connections)
         found = connections / (time.perf_counter() - began)
+        reaped(pid)
         cost.setdefault(suite, []).append((cpu(pid) - spent) / connections * 1e6)
         return found
 
@@ -253,11 +254,27 @@ def processes(pid: int) -> list[int]:
     """The server PID and its copies that serve with it: children that run the same program."""
     program = os.readlink(f"/proc/{pid}/exe")
     found = [pid]
-    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+    for child in children(pid):
         with contextlib.suppress(FileNotFoundError):  # it has ended meanwhile
             if os.readlink(f"/proc/{child}/exe") == program:
-                found.append(int(child))
+                found.append(child)
     return found
+
+
+def children(pid: int) -> list[int]:
+    """The children of a process, also those that have ended and that it has not reaped."""
+    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def reaped(pid: int) -> None:
+    """Wait until the server PID and its copies have reaped all handlers: only then their time counts."""
+    deadline = time.monotonic() + PATIENCE
+    while running := [child for each in processes(pid) for child in children(each)]:
+        if set(running) <= set(processes(pid)):
+            return
+        if time.monotonic() > deadline:
+            raise Failure("measure", "a handler does not end")
+        time.sleep(0.001)
 
 
 def cpu(pid: int) -> float:
