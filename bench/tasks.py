@@ -46,7 +46,7 @@ def bench(
 
     boot: kernel start to /init, to Python's first line, to the tree, to getty, to the lease, per board. init: a line of time from the power on, the share of process 1, its memory, how long it is away when it executes itself anew, and the same image with busybox and s6 as process 1. supervise: services started,
     memory, idleness, restarts, the end: ours beside other supervisors and a floor, with ratios. local: connections, orders, descriptors
-    held, memory: ours beside s6's servers. log: MB a second through ours and other loggers (counts: MB). rc: compiling, beginning, changing, listing, ending: ours beside s6-rc, if that is installed. network: cable to address, fw without changes, pings lost: ours beside busybox's examples.
+    held, memory: ours beside s6's servers. log: MB a second through ours and other loggers (counts: MB). rc: compiling, beginning, changing, listing, ending: ours beside s6-rc and dinit, if PATH has them. network: cable to address, fw without changes, pings lost: ours beside busybox's examples.
     """
     with failures():
         if what in ("boot", "init"):
