@@ -135,8 +135,8 @@ class Runner:
         self._loop.forget(self._connection.fileno())
         self._connection.close()
         ordered, dead = self._ordered, bool(self._ordered) and self._dead()
-        untouched = self._untouched() if dead else set()
-        self._fruitless = self._fruitless + 1 if len(untouched) == len(ordered) else 0
+        untouched = self._untouched() if dead else set()  # one that lives had its reason to hang up
+        self._fruitless = self._fruitless + 1 if untouched and untouched >= ordered.keys() else 0
         self._forget_process()
         self._connection, self._ordered, self._orders, self._records, self._writing = None, {}, [], Records(), False  # fmt: skip
         for number in ordered:
@@ -146,7 +146,7 @@ class Runner:
                 self._ended(number, why if dead else why + LOG)
 
     def _untouched(self) -> set[int]:
-        """What has surely not begun: the runner is dead, and has not marked it. One that lives had its reason to hang up."""
+        """What has surely not begun: the runner, which is dead, has not marked it."""
         size = max(self._ordered) + 1
         marks = os.pread(self._marks, size, 0).ljust(size, b"\0")
         return {
