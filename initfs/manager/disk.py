@@ -11,6 +11,7 @@ _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
 _KIND, _FIFO = 0o170000, 0o010000
 _PIECE = 65536
+_HERE, _RENAME_EXCHANGE = -100, 2  # AT_FDCWD, linux/fcntl.h; linux/fs.h
 
 
 def write(path: str, content: bytes, mode: int = 0o644) -> None:
@@ -45,6 +46,30 @@ def _all(fd: int, content: bytes) -> None:
     view = memoryview(content)
     while view:
         view = view[os.write(fd, view) :]
+
+
+def move_away(source: str, target: str) -> None:
+    """Move a directory, and have a link to it where it was, both in one step: whoever is killed meanwhile leaves it or the link there."""
+    os.symlink(target, target)
+    try:
+        _exchange(source, target)
+    except (
+        ImportError,
+        AttributeError,
+        OSError,
+    ):  # an old C library, or a file system that cannot: two steps
+        os.unlink(target)
+        os.rename(source, target)
+        os.symlink(target, source)
+
+
+def _exchange(one: str, other: str) -> None:
+    """Have two paths change places, by renameat2(2), which Python has no function for. OSError."""
+    import ctypes
+
+    library = ctypes.CDLL(None, use_errno=True)
+    if library.renameat2(_HERE, os.fsencode(one), _HERE, os.fsencode(other), _RENAME_EXCHANGE):
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), one)
 
 
 def copy_tree(source: str, target: str) -> None:

@@ -81,9 +81,8 @@ class Switch:
             os.path.realpath(f"{self._former}/servicedirs/{before}"),
             f"{self.path}/servicedirs/{name}",
         )
-        os.rename(source, target)
+        disk.move_away(source, target)
         self._taken.append((source, target))
-        os.symlink(target, source)
         furnish.link(self._scandir, f"{self._prefix}{before}", target)
 
     def _take_back(self) -> None:

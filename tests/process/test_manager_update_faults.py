@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from initfs.manager import switch
+from initfs.manager import disk, switch
 from tests.process.manager_world import CODE, World, consistent, update
 
 if TYPE_CHECKING:
@@ -33,7 +33,11 @@ for name in ("rename", "symlink", "unlink", "mkdir", "write"):
 """
 
 
-@pytest.mark.parametrize("round_", range(int(os.environ.get("INITFS_ROUNDS", "1"))))
+# At the 11th step, in round 25, a service directory has just been moved.
+ROUNDS = range(int(os.environ["INITFS_ROUNDS"])) if "INITFS_ROUNDS" in os.environ else (0, 25)
+
+
+@pytest.mark.parametrize("round_", ROUNDS)
 def test_an_update_killed_at_any_step_leaves_a_whole_live_directory_that_another_completes(
     world: World, round_: int
 ) -> None:
@@ -72,6 +76,27 @@ def test_an_update_killed_at_any_step_leaves_a_whole_live_directory_that_another
         if done.returncode == 0:
             break
     assert killed >= 3
+
+
+@pytest.mark.parametrize("able", [True, False])
+def test_a_directory_that_is_moved_away_leaves_a_link(
+    able: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old/file").write_text("x")
+    inode = (tmp_path / "old").stat().st_ino
+    if not able:
+
+        def without(*_: str) -> None:
+            raise AttributeError("renameat2")
+
+        monkeypatch.setattr(disk, "_exchange", without)
+
+    disk.move_away(str(tmp_path / "old"), str(tmp_path / "new"))
+
+    assert (tmp_path / "new").lstat().st_ino == inode
+    assert os.readlink(tmp_path / "old") == str(tmp_path / "new")
+    assert (tmp_path / "old/file").read_text() == "x"
 
 
 def test_an_update_ends_with_an_error_when_svscan_refuses_what_is_new_and_another_puts_it_right(
