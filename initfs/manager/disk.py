@@ -53,11 +53,8 @@ def move_away(source: str, target: str) -> None:
     os.symlink(target, target)
     try:
         _exchange(source, target)
-    except (
-        ImportError,
-        AttributeError,
-        OSError,
-    ):  # an old C library, or a file system that cannot: two steps
+    except (ImportError, AttributeError, OSError):
+        # An old C library, or a file system that cannot: then there is a moment between.
         os.unlink(target)
         os.rename(source, target)
         os.symlink(target, source)
