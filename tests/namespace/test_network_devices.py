@@ -47,23 +47,6 @@ def test_a_card_that_is_plugged_in_becomes_a_lease_and_one_that_is_pulled_out_le
         assert client.sh("ls /run/initfs/fw") == ""
 
 
-def test_a_link_that_no_device_asks_for_any_more_is_removed_when_devd_comes_back(tmp_path: Path) -> None:
-    # VAR-238 (partly)
-    if not ctypes.util.find_library("udev"):
-        pytest.skip("libudev is not installed")
-    rule = '[[rule]]\nsubsystem = "mem"\nname = "null"\nlink = "by-rule/{name}"\n'
-    files = {"devd/rules.d/40-null.toml": rule, "devd/rules.d/50-machine.toml": ""}
-    with Host(tmp_path, "devd", files=files, needs=()) as machine:
-        machine.go()
-        machine.wait_for("ready", "devd")
-        assert machine.sh("readlink /dev/by-rule/null") == "/dev/null\n"
-        machine.sh("ln -s /dev/null /dev/by-rule/mine")
-        machine.sh(
-            "sed -i s/{name}/other/ /run/service/devd/rules.d/40-null.toml; svc -wR -ru /run/service/devd"
-        )
-        assert machine.sh("cd /dev/by-rule; ls; readlink other") == "mine\nother\n/dev/null\n"
-
-
 @pytest.mark.parametrize(
     ("condition", "make"),
     [

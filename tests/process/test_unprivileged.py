@@ -23,7 +23,7 @@ GROUPS = {
     "logging": (
         "test_log_svlog.py::test_lines_go_to_the_directories_that_the_script_selects",
         "test_log_svlog.py::test_an_alarm_and_a_period_rotate",
-        "test_log_svlog.py::test_a_directory_has_one_logger",
+        "test_log_ends.py::test_a_directory_has_one_logger",
     ),
     "notification": ("test_notify_fifodir.py",),
     "local services": (
