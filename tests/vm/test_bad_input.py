@@ -49,14 +49,17 @@ def test_an_image_without_python_fails_the_boot_at_once(tmp_path: Path) -> None:
         vm.wait_booted(timeout=BOOT)
 
 
+# What others give back meanwhile is filled at once.
+FILL = """
+(until [ -e /tmp/enough ]; do cat /dev/zero >>/run/filler; usleep 10000; done; rm /run/filler; : >/tmp/emptied) >/dev/null 2>&1 </dev/null &
+until ! echo x >/run/more; do usleep 100000; done
+"""
+
+
 def test_a_run_that_is_full_later_stops_no_service_and_no_end(tmp_path: Path) -> None:
     with Machine(BOARD, with_run_of("2m", tmp_path)) as vm:
         booted(vm, image_of(BOARD))
-        # the lease is there before fw, which brought it about, has ended; what it gives back on its way must not be room
-        full = vm.run(
-            "svwait -d /run/service/fw; dd if=/dev/zero of=/run/filler bs=4k; echo x >/run/more",
-            timeout=LIMIT,
-        )
+        full = vm.run(FILL, timeout=LIMIT)
         assert "No space left on device" in full.stderr
         mark = vm.mark()
 
@@ -66,11 +69,16 @@ def test_a_run_that_is_full_later_stops_no_service_and_no_end(tmp_path: Path) ->
         vm.run("svc -d /run/service/httpd", timeout=LIMIT)
         vm.wait_for("down", service="httpd", after=again, timeout=LIMIT)
         mark = vm.mark()
-        vm.run("rm /run/filler; svc -u /run/service/httpd", timeout=LIMIT)
+        vm.run(
+            ": >/tmp/enough; until [ -e /tmp/emptied ]; do usleep 10000; done; svc -u /run/service/httpd",
+            timeout=LIMIT,
+        )
         vm.wait_for("up", service="httpd", after=mark, timeout=LIMIT)
-        told = vm.run("svstat /run/service/httpd; cat /run/uncaught-logs/current", timeout=LIMIT).stdout
-        assert told.startswith("up (pid ")
-        assert "httpd: unable to write its status: No space left on device; trying again" in told
+        assert vm.run("svstat /run/service/httpd", timeout=LIMIT).stdout.startswith("up (pid ")
+        # the logger has no room either, and tries again every two seconds
+        said = "httpd: unable to write its status: No space left on device; trying again"
+        log = f"until grep '{said}' /run/uncaught-logs/current; do usleep 100000; done"
+        assert said in vm.run(log, timeout=LIMIT).stdout
 
         vm.begin("poweroff")
         assert vm.wait_stopped(timeout=LIMIT) == "guest-shutdown"
